@@ -1,0 +1,44 @@
+"""Micro3Diff: from 2D micrographs to statistically equivalent 3D microstructures.
+
+config/README.md explains the configuration, README.md everything else.
+"""
+
+from snakemake.utils import min_version
+
+min_version("9.0")
+
+
+configfile: "config/config.yaml"
+
+
+include: "workflow/rules/common.smk"
+include: "workflow/rules/sources.smk"
+include: "workflow/rules/denoisers.smk"
+include: "workflow/rules/volumes.smk"
+include: "workflow/rules/metrics.smk"
+include: "workflow/rules/figures.smk"
+
+
+report: "workflow/report/workflow.rst"
+
+
+rule all:
+    input:
+        TABLES,
+        FIGURES,
+    default_target: True
+
+
+onstart:
+    print(f"Micro3Diff: {len(MATERIALS)} materials, {len(CASES)} cases, {SAMPLES} volumes each")
+
+
+onsuccess:
+    print(
+        "Done. Figures: results/figures, tables: results/tables.\n"
+        "A page with all of it: snakemake --report results/report.html"
+    )
+
+
+onerror:
+    print("Failed: see the lines that begin with 'Error' above, and results/logs")

@@ -1,0 +1,7 @@
+"""Statistically equivalent 3D microstructures from 2D micrographs.
+
+After K.-H. Lee and G. J. Yun, npj Computational Materials 10 (2024),
+https://doi.org/10.1038/s41524-024-01280-z.
+"""
+
+__version__ = "0.1.0"

@@ -1,0 +1,491 @@
+"""The configuration: checked against config/schema.yaml, with every default filled in.
+
+`python -m micro3diff.config` writes config/README.md from the schema.
+"""
+
+import copy
+import difflib
+import functools
+import json
+import math
+import os
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import yaml
+from jsonschema import Draft202012Validator, ValidationError
+from jsonschema.validators import extend
+
+from micro3diff.errors import InputError
+from micro3diff.sources.download import file_name as download_name
+
+CONFIG_FOLDER = Path(__file__).resolve().parents[2] / "config"
+RULES = ("alternate", "average", "evidence")
+SAFE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
+# Folders of results/ that are no material's.
+RESERVED_NAMES = ("benchmarks", "downloads", "figures", "logs", "report", "tables")
+
+TYPE_WORDS = {
+    "array": "a list",
+    "boolean": "true or false",
+    "integer": "a whole number",
+    "null": "null",
+    "number": "a number",
+    "object": "a section of keys",
+    "string": "text",
+}
+BOUND_WORDS = {
+    "minimum": "of at least",
+    "exclusiveMinimum": "above",
+    "maximum": "at most",
+    "exclusiveMaximum": "below",
+}
+
+
+def load(raw: dict) -> dict:
+    """Check a configuration as read from YAML and return it as a plain dict with all defaults.
+
+    ``run`` has all its keys; ``materials[name]`` has all its sections: the defaults of the schema,
+    under the ``defaults`` of the configuration, under the material's own settings. Where ``null``
+    stands for something that the configuration itself tells (title, reconstruct.shape,
+    evaluate.max_lag), that is filled in. All entries of ``materials`` are checked against the
+    schema; files, and settings that must fit each other, for those in ``run.materials``.
+
+    Raises InputError: the first problem in one line, and how many more there are.
+    """
+    if not raw:
+        raise InputError("the configuration is empty; expected the sections run and materials")
+    _raise_first(_schema_problems(raw))
+    _raise_first(_name_problems(raw))
+    properties = schema()["properties"]
+    run = _filled(raw["run"], properties["run"])
+    material_schema = properties["materials"]["additionalProperties"]
+    defaults = raw.get("defaults", {})
+    given = {name: _merged(defaults, own) for name, own in raw["materials"].items()}
+    materials = {name: _filled(settings, material_schema) for name, settings in given.items()}
+    config = {"run": run, "materials": materials}
+    problems = list(_run_problems(config))
+    for name in run["materials"]:
+        if name in materials:
+            problems += _material_problems(f"materials.{name}", materials[name], given[name], run)
+    _raise_first(problems)
+    for name, material in materials.items():
+        _resolve(name, material)
+    run["mirror"] = _user_path(run["mirror"])
+    return config
+
+
+def cases(config: dict) -> list[tuple[str, int]]:
+    """The cases of a loaded configuration: (plane rule, n_h), rule by rule."""
+    return [(rule, n_h) for rule, steps in config["run"]["cases"].items() for n_h in steps]
+
+
+def reconstruction_settings(material: dict, rule: str, n_h: int) -> dict:
+    """All settings of one reconstruction, from a loaded material: a flat dict for JSON.
+
+    shape, slices_per_pass, rule, n_h, and the settings of that rule.
+    """
+    settings = material["reconstruct"]
+    common = {key: settings[key] for key in ("shape", "slices_per_pass")}
+    return copy.deepcopy(common | {"rule": rule, "n_h": n_h} | settings[rule])
+
+
+@functools.cache
+def schema() -> dict:
+    """The content of config/schema.yaml; not to be changed."""
+    return yaml.safe_load((CONFIG_FOLDER / "schema.yaml").read_text(encoding="utf-8"))
+
+
+def _raise_first(problems: Iterable[str]) -> None:
+    first, *more = dict.fromkeys(problems) or [""]
+    if more:
+        first += f" (and {len(more)} more problem{'s' if len(more) > 1 else ''})"
+    if first:
+        raise InputError(first)
+
+
+# Defaults
+
+
+def _merged(base: dict, over: dict) -> dict:
+    """``over`` laid on ``base``: sections are merged, all else is replaced."""
+    merged = dict(base)
+    for key, value in over.items():
+        both = isinstance(value, dict) and isinstance(base.get(key), dict)
+        merged[key] = _merged(base[key], value) if both else value
+    return merged
+
+
+def _filled(value: object, schema: dict) -> object:
+    """A deep copy of ``value`` with the defaults of ``schema``, in plain Python types."""
+    if isinstance(value, dict):
+        filled = {}
+        for key, part in schema["properties"].items():
+            if key in value:
+                filled[key] = _filled(value[key], part)
+            elif "default" in part:
+                filled[key] = copy.deepcopy(part["default"])
+            elif part["type"] == "object":
+                filled[key] = _filled({}, part)
+        return filled
+    if isinstance(value, list):
+        return [_filled(item, schema["items"]) for item in value]
+    if isinstance(value, float) and "integer" in _types(schema):
+        return int(value)  # 25.0 is a whole number in JSON schema
+    return value
+
+
+def _resolve(name: str, material: dict) -> None:
+    """Fill in what ``null`` stands for, and drop the settings of generators that are not used."""
+    patch, reconstruct = material["slices"]["patch"], material["reconstruct"]
+    material["title"] = material["title"] or name
+    reconstruct["shape"] = reconstruct["shape"] or [patch] * 3
+    if material["evaluate"]["max_lag"] is None:
+        material["evaluate"]["max_lag"] = min(patch, *reconstruct["shape"]) // 2
+    material["model"] = _user_path(material["model"])
+    source = material["source"]
+    source["path"] = _user_path(source["path"])
+    for generator in {"spheres", "grains"} - {source["generator"]}:
+        del source[generator]
+    if source["sha256"]:
+        source["sha256"] = source["sha256"].lower()
+
+
+# Problems that the schema finds
+
+
+def _is_number(checker, value: object) -> bool:
+    """A number as JSON has it: no NaN and no infinity, which would pass all bounds."""
+    if isinstance(value, float):
+        return math.isfinite(value)
+    return Draft202012Validator.TYPE_CHECKER.is_type(value, "number")
+
+
+Validator = extend(
+    Draft202012Validator,
+    type_checker=Draft202012Validator.TYPE_CHECKER.redefine("number", _is_number),
+)
+
+
+def _schema_problems(raw: dict) -> Iterator[str]:
+    for error in Validator(schema()).iter_errors(raw):
+        path = _dotted(error.absolute_path)
+        if error.validator == "additionalProperties":
+            for key in error.instance:
+                if key not in error.schema["properties"]:
+                    yield _unknown_key(path, key, error.schema)
+        elif error.validator == "required":
+            for key in error.validator_value:
+                if key not in error.instance:
+                    where = _dotted([*error.absolute_path, key])
+                    yield f"{where}: missing; {_purpose(error.schema['properties'][key])}"
+        else:
+            yield _unexpected(path or "the configuration", error)
+
+
+def _dotted(path: Iterable[str | int]) -> str:
+    """``["a", "b", 0]`` as ``a.b[0]``."""
+    joined = "".join(f"[{key}]" if isinstance(key, int) else f".{key}" for key in path)
+    return joined.removeprefix(".")
+
+
+def _purpose(schema: dict) -> str:
+    return schema["description"].split(". ")[0].rstrip(".")
+
+
+def _unknown_key(path: str, key: object, schema: dict) -> str:
+    valid = schema["properties"]
+    inner = [name for name, part in valid.items() if key in part.get("properties", {})]
+    close = [f"{name}.{key}" for name in inner] or difflib.get_close_matches(str(key), valid, n=1)
+    where = f"{path}.{key}" if path else str(key)
+    if close:
+        return f"{where}: unknown key; did you mean {close[0]}?"
+    return f"{where}: unknown key; expected one of {', '.join(valid)}"
+
+
+def _unexpected(path: str, error: ValidationError) -> str:
+    found, expected = error.instance, expectation(error.schema)
+    message = f"{path}: found {_shown(found)}, expected {expected}"
+    if found is None and "properties" in error.schema:
+        keys = ", ".join(error.schema["properties"])
+        return f"{message} ({keys}); fill it in or remove the line"
+    if isinstance(found, str) and {"integer", "number"} & set(_types(error.schema)):
+        return message + _number_hint(found)
+    return message
+
+
+def _number_hint(text: str) -> str:
+    """How to write what YAML took for text, such as 3e-4."""
+    try:
+        number = float(text)
+    except ValueError:
+        return ""
+    if not math.isfinite(number):
+        return ""
+    number = int(number) if number.is_integer() else number
+    return f"; YAML reads this as text, write {yaml.safe_dump(number).splitlines()[0]}"
+
+
+def _shown(value: object) -> str:
+    if value is None:
+        return "nothing (null)"
+    if isinstance(value, dict):
+        shown = f"the section {{{', '.join(map(str, value))}}}"
+    elif isinstance(value, str):
+        shown = f"the text {value!r}"
+    else:
+        shown = json.dumps(value, default=str)
+    return shown if len(shown) <= 60 else shown[:57] + "..."
+
+
+def expectation(schema: dict) -> str:
+    """What a value must be, in words: its title, its choices, or its type and bounds."""
+    if "title" in schema:
+        return schema["title"]
+    if "enum" in schema:
+        choices = ["null" if choice is None else str(choice) for choice in schema["enum"]]
+        return f"one of {', '.join(choices)}"
+    first, *others = _types(schema)
+    bounds = " and ".join(f"{BOUND_WORDS[k]} {schema[k]}" for k in BOUND_WORDS if k in schema)
+    words = [f"{TYPE_WORDS[first]} {bounds}".strip(), *(TYPE_WORDS[kind] for kind in others)]
+    return " or ".join(words)
+
+
+def _types(schema: dict) -> list[str]:
+    types = schema.get("type", [])
+    return [types] if isinstance(types, str) else types
+
+
+# Problems that the schema can't express
+
+
+def _name_problems(raw: dict) -> Iterator[str]:
+    """Names of materials are folders in results/, on file systems that may ignore case too."""
+    names = list(raw["materials"])
+    lower = Counter(str(name).lower() for name in names)
+    for name in names:
+        if not isinstance(name, str):
+            yield f"materials: the name {name!r} is not text; put it in quotes"
+        elif not SAFE_NAME.fullmatch(name):
+            yield (
+                f"materials: the name {name!r} does not do for a folder; use letters, digits, "
+                "_ and -, beginning with a letter or digit"
+            )
+        elif name.lower() in RESERVED_NAMES:
+            yield f"materials.{name}: results/{name.lower()} has another use; choose another name"
+        elif lower[name.lower()] > 1:
+            yield f"materials.{name}: another name differs in upper and lower case only; rename one"
+
+
+def _run_problems(config: dict) -> Iterator[str]:
+    run, materials = config["run"], config["materials"]
+    for k, name in enumerate(run["materials"]):
+        if name not in materials:
+            close = difflib.get_close_matches(name, materials, n=1)
+            hint = f"did you mean {close[0]}? " if close else ""
+            yield (
+                f"run.materials[{k}]: unknown material {name!r}; {hint}"
+                f"materials has: {', '.join(materials) or 'nothing'}"
+            )
+    if not cases(config):
+        yield "run.cases: found no case, expected at least one, for example {evidence: [0]}"
+    if run["mirror"] and not os.path.isdir(_user_path(run["mirror"])):
+        yield f"run.mirror: {_missing(run['mirror'], 'folder')}"
+    yield from _clashes({name: materials[name] for name in run["materials"] if name in materials})
+
+
+def _clashes(materials: dict) -> Iterator[str]:
+    """Materials that would claim the same figure number or the same downloaded file."""
+    by_case: dict[str, str] = {}
+    by_file: dict[str, str] = {}
+    for name, material in materials.items():
+        case, url = material["case"], material["source"]["url"]
+        if case and by_case.setdefault(case, name) != name:
+            yield (
+                f"materials.{name}.case: {by_case[case]} is case {case} too, and the figures are "
+                "numbered by case; set the case of one of them to null"
+            )
+        if url:
+            file = download_name(url)
+            other = materials[by_file.setdefault(file, name)]["source"]["url"]
+            if other != url:
+                yield (
+                    f"materials.{name}.source.url: {by_file[file]} downloads another file of the "
+                    f"same name {file}; download one of them yourself and give it as path"
+                )
+
+
+def _material_problems(key: str, material: dict, given: dict, run: dict) -> Iterator[str]:
+    """Problems of one filled material, called ``key``, of which ``given`` was set by the user."""
+    yield from _source_problems(f"{key}.source", material["source"], given.get("source", {}))
+    reconstruct, train = material["reconstruct"], material["train"]
+    used = {rule for rule, steps in run["cases"].items() if steps}
+    used |= given.get("reconstruct", {}).keys()
+    samplers = {"check": material["check"]}
+    samplers |= {f"reconstruct.{rule}": reconstruct[rule] for rule in RULES if rule in used}
+    for name, sampler in samplers.items():
+        if sampler["sigma_min"] >= sampler["sigma_max"]:
+            yield (
+                f"{key}.{name}.sigma_min: found {sampler['sigma_min']}, expected less than "
+                f"sigma_max, which is {sampler['sigma_max']}"
+            )
+    shape = reconstruct["shape"] or [material["slices"]["patch"]] * 3
+    side = min(material["slices"]["patch"], *shape)
+    phase, max_lag = material["evaluate"]["phase"], material["evaluate"]["max_lag"]
+    phases = _phases(material["source"])
+    if phases and phase >= phases:
+        yield (
+            f"{key}.evaluate.phase: found {phase}, expected less than {phases}, the number of "
+            "phases in source; labels count from 0"
+        )
+    if max_lag and max_lag >= side:
+        yield (
+            f"{key}.evaluate.max_lag: found {max_lag}, expected less than {side}, the shortest "
+            "side of slices.patch and reconstruct.shape"
+        )
+    if material["model"]:
+        if not os.path.isdir(_user_path(material["model"])):
+            yield f"{key}.model: {_missing(material['model'], 'folder')}"
+        return  # the sections below describe the model that would be trained
+    for name, sampler in samplers.items():
+        if (sampler["steps"] or 0) > train["timesteps"]:
+            yield (
+                f"{key}.{name}.steps: found {sampler['steps']}, expected at most "
+                f"{train['timesteps']}, the time steps of the model (train.timesteps)"
+            )
+    yield from _train_problems(f"{key}.train", train)
+    multiple = train["pixel_block"] * 2 ** (len(train["channels"]) - 1)
+    sides = {"slices.patch": [material["slices"]["patch"]]}
+    if reconstruct["shape"]:
+        sides["reconstruct.shape"] = shape
+    for name, lengths in sides.items():
+        if any(length % multiple for length in lengths):
+            yield (
+                f"{key}.{name}: found {', '.join(map(str, lengths))}, expected multiples of "
+                f"{multiple}, by which the network shrinks an image (train.channels, "
+                "train.pixel_block)"
+            )
+
+
+def _train_problems(key: str, train: dict) -> Iterator[str]:
+    levels = len(train["channels"])
+    if len(train["attention"]) != levels:
+        yield (
+            f"{key}.attention: found {len(train['attention'])} values, expected {levels}, one for "
+            "each of train.channels"
+        )
+    if train["schedule"] == "linear" and train["beta_start"] > train["beta_end"]:
+        yield (
+            f"{key}.beta_start: found {train['beta_start']}, expected at most beta_end, which is "
+            f"{train['beta_end']}"
+        )
+    if train["zero_terminal_snr"] and train["prediction"] != "v_prediction":
+        yield (
+            f"{key}.prediction: found {train['prediction']}, expected v_prediction, since with "
+            "zero_terminal_snr the last step has no noise to tell from a signal"
+        )
+
+
+def _source_problems(key: str, source: dict, given: dict) -> Iterator[str]:
+    chosen = [kind for kind in ("path", "url", "generator") if source[kind]]
+    if len(chosen) != 1:
+        yield (
+            f"{key}: found {' and '.join(chosen) or 'none of path, url and generator'}, expected "
+            "exactly one of path, url and generator"
+        )
+    if source["url"] and not source["sha256"]:
+        yield (
+            f"{key}.sha256: missing; a url needs the checksum of its file, as `sha256sum FILE` "
+            "prints it"
+        )
+    if source["path"] and not os.path.exists(_user_path(source["path"])):
+        yield f"{key}.path: {_missing(source['path'], 'file or folder')}"
+    for generator in ("spheres", "grains"):
+        if generator in given and source["generator"] != generator:
+            yield f"{key}.{generator}: has no effect without `generator: {generator}`"
+    for axis, (start, end) in enumerate(source["crop"] or []):
+        if start >= end:
+            yield f"{key}.crop[{axis}]: found [{start}, {end}], expected a start below the end"
+    if source["generator"]:
+        for name in ("array", "segmentation", "threshold", "select", "phases"):
+            if given.get(name) is not None:
+                yield f"{key}.{name}: has no effect with a generator; remove it"
+    if source["segmentation"] == "threshold" and source["threshold"] is None:
+        yield f"{key}.threshold: missing; `segmentation: threshold` needs a grey value"
+    if source["segmentation"] in ("none", "otsu") and source["threshold"] is not None:
+        yield (
+            f"{key}.threshold: has no effect with `segmentation: {source['segmentation']}`; remove "
+            "one of them"
+        )
+
+
+def _phases(source: dict) -> int | None:
+    """Number of phases, as far as the settings tell."""
+    two = source["generator"] or source["select"] is not None
+    return source["phases"] or (2 if two else None)
+
+
+def _user_path(path: str | None) -> str | None:
+    """A path as the user means it, with ~ for the home folder."""
+    return path and os.path.expanduser(path)
+
+
+def _missing(path: str, what: str) -> str:
+    place = Path.cwd()
+    return f"no {what} {path!r} (looked in {place}); correct the path or put the {what} there"
+
+
+# config/README.md
+
+
+def readme() -> str:
+    """The user's page: the hand-written head, and a table of the keys of each section."""
+    head = (CONFIG_FOLDER / "README.head.md").read_text(encoding="utf-8")
+    properties = schema()["properties"]
+    sections = [*_sections("run", properties["run"])]
+    sections.append(_section("defaults", properties["defaults"], {}))
+    sections.append(_section("materials", properties["materials"], {}))
+    material = properties["materials"]["additionalProperties"]
+    sections += _sections("materials.NAME", material)
+    return "\n".join([head, *sections])
+
+
+def _sections(name: str, schema: dict) -> Iterator[str]:
+    """A section of the page, and those of the sections inside it."""
+    inner = {k: part for k, part in schema["properties"].items() if _is_section(part)}
+    keys = {k: part for k, part in schema["properties"].items() if k not in inner}
+    yield _section(name, schema, keys)
+    for key, part in inner.items():
+        yield from _sections(f"{name}.{key}", part)
+
+
+def _is_section(schema: dict) -> bool:
+    return "properties" in schema and "default" not in schema
+
+
+def _section(name: str, schema: dict, keys: dict) -> str:
+    lines = [f"### `{name}`", "", schema["description"], ""]
+    if keys:
+        lines += ["| key | type | default | description |", "| --- | --- | --- | --- |"]
+        lines += [_row(key, part, key in schema.get("required", [])) for key, part in keys.items()]
+        lines.append("")
+    return "\n".join(lines)
+
+
+def _row(key: str, schema: dict, required: bool) -> str:
+    kind = re.sub("^an? ", "", expectation(schema))
+    default = "required" if required else f"`{_flow(schema['default'])}`"
+    description = schema["description"].replace("|", "\\|")
+    return f"| `{key}` | {kind} | {default} | {description} |"
+
+
+def _flow(value: object) -> str:
+    """A value on one line, as YAML."""
+    return yaml.safe_dump(value, default_flow_style=True, width=math.inf).splitlines()[0]
+
+
+if __name__ == "__main__":
+    (CONFIG_FOLDER / "README.md").write_text(readme(), encoding="utf-8")
+    print(f"wrote {CONFIG_FOLDER / 'README.md'}")

@@ -1,0 +1,221 @@
+"""A 2D denoiser D(x, sigma): what is left when the noise is taken out of an image.
+
+Throughout, a noisy image is ``clean + sigma * noise`` and a denoiser is the expectation of the
+clean image given the noisy one. A DDPM (equations 5 and 15 of the paper) is that with
+sigma^2 = (1 - abar_t) / abar_t and its input scaled by sqrt(abar_t); a score model is it by
+equation 16. Samplers and plane rules know of nothing else.
+"""
+
+import math
+from pathlib import Path
+
+import numpy as np
+import torch
+from diffusers import DDPMPipeline, DDPMScheduler, UNet2DModel
+
+from micro3diff.errors import InputError
+from micro3diff.files import atomic_folder, read_json, write_json
+from micro3diff.phases import channels_of
+
+DESCRIPTION = "denoiser.json"
+LARGEST_SIGMA = 4096.0  # stands for the infinite noise of a zero terminal SNR schedule
+
+
+class Denoiser:
+    """A diffusers U-Net behind one function of (noisy, sigma).
+
+    Parameters
+    ----------
+    unet : an epsilon-, v- or sample-predicting `UNet2DModel`.
+    scheduler : the noise schedule that it was trained with; only ``alphas_cumprod`` and
+        ``prediction_type`` are used.
+    pixel_block : the network sees blocks of this many pixels squared as channels.
+    fractions : phase fractions of the training slices, one per phase; None if not known.
+    clip : clip the denoised image to the data range [-1, 1].
+    precision : "fp32", "bf16" or "auto" (bf16 where the device computes it natively).
+    """
+
+    def __init__(
+        self,
+        unet: UNet2DModel,
+        scheduler: DDPMScheduler,
+        pixel_block: int = 1,
+        fractions: list[float] | None = None,
+        clip: bool = True,
+        precision: str = "auto",
+    ):
+        self.device = next(unet.parameters()).device
+        self.memory_format = memory_format(self.device)
+        self.unet = unet.eval().requires_grad_(False).to(memory_format=self.memory_format)
+        self.scheduler = scheduler
+        self.prediction = scheduler.config.prediction_type
+        self.pixel_block = pixel_block
+        self.fractions = fractions
+        self.clip = clip
+        self.bf16 = wants_bf16(precision, self.device)
+        self.sigmas = noise_levels(scheduler)
+        self.channels = unet.config.in_channels // pixel_block**2
+
+    @property
+    def multiple(self) -> int:
+        """Sides of an image must be multiples of this."""
+        return self.pixel_block * 2 ** (len(self.unet.config.block_out_channels) - 1)
+
+    def timestep(self, sigma: float) -> float:
+        """The training time step of a noise level, interpolated between the discrete ones."""
+        return float(np.interp(math.log(sigma), np.log(self.sigmas), np.arange(len(self.sigmas))))
+
+    @torch.no_grad()
+    def __call__(self, noisy: torch.Tensor, sigma: float) -> torch.Tensor:
+        """Denoise images (n, channels, height, width) of noise level ``sigma``.
+
+        The sides may differ from the training size; `InputError` if they are no multiple of
+        `multiple`.
+        """
+        if any(side % self.multiple for side in noisy.shape[-2:]):
+            raise InputError(
+                f"reconstruct.shape: slices of {tuple(noisy.shape[-2:])} do not fit the network, "
+                f"whose sides must be multiples of {self.multiple}"
+            )
+        signal = 1 / math.sqrt(1 + sigma**2)
+        scaled = noisy * signal
+        blocks = torch.nn.functional.pixel_unshuffle(scaled, self.pixel_block)
+        blocks = blocks.contiguous(memory_format=self.memory_format)
+        time = torch.full((len(noisy),), self.timestep(sigma), device=noisy.device)
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16):
+            output = self.unet(blocks, time).sample
+        output = torch.nn.functional.pixel_shuffle(output.float(), self.pixel_block)
+        if self.prediction == "epsilon":
+            denoised = noisy - sigma * output
+        elif self.prediction == "v_prediction":
+            denoised = signal * scaled - sigma * signal * output
+        else:
+            denoised = output
+        return denoised.clamp(-1, 1) if self.clip else denoised
+
+
+def noise_levels(scheduler: DDPMScheduler) -> np.ndarray:
+    """Sigma of each training time step, rising."""
+    kept = scheduler.alphas_cumprod.double().numpy().clip(1 / (1 + LARGEST_SIGMA**2))
+    return np.sqrt((1 - kept) / kept)
+
+
+def memory_format(device: torch.device) -> torch.memory_format:
+    """The fastest memory layout: bf16 convolutions on a CPU lose with channels_last."""
+    return torch.channels_last if device.type == "cuda" else torch.contiguous_format
+
+
+def wants_bf16(precision: str, device: torch.device) -> bool:
+    """Whether to compute in bfloat16; "auto" asks the device."""
+    if precision != "auto":
+        return precision == "bf16"
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    return torch.ops.mkldnn._is_mkldnn_bf16_supported() and _has_native_bf16()
+
+
+def _has_native_bf16() -> bool:
+    return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
+
+
+def choose_device(name: str) -> torch.device:
+    """The torch device of the ``run.device`` setting: auto, cpu or cuda."""
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    if name == "cuda" and not torch.cuda.is_available():
+        raise InputError("run.device: cuda was asked for but torch finds no GPU; use auto or cpu")
+    return torch.device(name)
+
+
+def build_unet(settings: dict, patch: int, phases: int) -> UNet2DModel:
+    """A new U-Net from a material's ``train`` settings, for images of ``patch`` pixels."""
+    block = settings["pixel_block"]
+    channels = list(settings["channels"])
+    attention = settings["attention"]
+    down = ["AttnDownBlock2D" if a else "DownBlock2D" for a in attention]
+    up = ["AttnUpBlock2D" if a else "UpBlock2D" for a in reversed(attention)]
+    width = channels_of(phases) * block**2
+    return UNet2DModel(
+        sample_size=patch // block,
+        in_channels=width,
+        out_channels=width,
+        block_out_channels=channels,
+        layers_per_block=settings["layers"],
+        down_block_types=down,
+        up_block_types=up,
+        add_attention=any(attention),
+        attention_head_dim=min(32, channels[-1]),
+        norm_num_groups=math.gcd(32, *channels),
+    )
+
+
+def build_scheduler(settings: dict) -> DDPMScheduler:
+    """The noise schedule of a material's ``train`` settings."""
+    schedule = {"linear": "linear", "cosine": "squaredcos_cap_v2"}[settings["schedule"]]
+    return DDPMScheduler(
+        num_train_timesteps=settings["timesteps"],
+        beta_schedule=schedule,
+        beta_start=settings["beta_start"],
+        beta_end=settings["beta_end"],
+        variance_type="fixed_large",
+        prediction_type=settings["prediction"],
+        rescale_betas_zero_snr=settings["zero_terminal_snr"],
+        timestep_spacing="trailing" if settings["zero_terminal_snr"] else "leading",
+    )
+
+
+def save_denoiser(folder: str | Path, unet, scheduler, description: dict) -> None:
+    """Write a diffusers pipeline folder plus ``denoiser.json`` (pixel_block, fractions, ...)."""
+    with atomic_folder(folder) as temporary:
+        DDPMPipeline(unet, scheduler).save_pretrained(temporary, safe_serialization=True)
+        write_json(temporary / DESCRIPTION, description)
+
+
+def load_denoiser(folder: str | Path, device="cpu", **options) -> Denoiser:
+    """Load a diffusers 2D model folder, ours or anybody's.
+
+    The folder holds ``unet/`` and ``scheduler/``. ``denoiser.json`` is optional: without it the
+    model is taken to work on pixels and to have no known phase fractions. ``options`` go to
+    `Denoiser`.
+    """
+    folder = Path(folder)
+    for part in ("unet", "scheduler"):
+        if not (folder / part).is_dir():
+            raise InputError(
+                f"model {folder}: no folder {part}/ in it, expected a diffusers model folder with "
+                "unet/ and scheduler/, as save_pretrained writes it"
+            )
+    try:
+        unet = UNet2DModel.from_pretrained(
+            folder / "unet", local_files_only=True, low_cpu_mem_usage=False
+        )
+        scheduler = DDPMScheduler.from_pretrained(folder / "scheduler", local_files_only=True)
+    except (OSError, ValueError, KeyError, RuntimeError) as error:
+        reason = str(error).splitlines()[0]
+        raise InputError(f"model {folder}: is no readable diffusers 2D model ({reason})") from error
+    description = {}
+    if (folder / DESCRIPTION).exists():
+        description = read_json(folder / DESCRIPTION)
+    return Denoiser(
+        unet.to(device),
+        scheduler,
+        pixel_block=description.get("pixel_block", 1),
+        fractions=description.get("fractions"),
+        **options,
+    )
+
+
+def adopt_model(source: str | Path, folder: str | Path, fractions: list[float]) -> None:
+    """Copy a pretrained model to ``folder`` after checking that it fits a material.
+
+    `InputError` if its channels do not code the material's phases.
+    """
+    denoiser = load_denoiser(source)
+    phases = len(fractions)
+    if denoiser.channels != channels_of(phases):
+        raise InputError(
+            f"model {source}: has {denoiser.channels} image channels, expected "
+            f"{channels_of(phases)} for {phases} phases; use a model trained on such images"
+        )
+    description = {"pixel_block": denoiser.pixel_block, "fractions": fractions}
+    save_denoiser(folder, denoiser.unet, denoiser.scheduler, description | {"adopted": True})

@@ -1,0 +1,5 @@
+"""The one error that a user is meant to read."""
+
+
+class InputError(ValueError):
+    """Bad input: one line that names the key or file, what was found and how to mend it."""

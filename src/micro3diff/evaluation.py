@@ -1,0 +1,287 @@
+"""From label arrays to tables: curves, error rates with intervals, volume fractions, timings.
+
+Tables are long: one row for each value, so that CSV files can be joined and plotted as they are.
+Equation numbers are those of https://doi.org/10.1038/s41524-024-01280-z.
+"""
+
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from statistics import median
+
+import numpy as np
+import pandas as pd
+
+from micro3diff.errors import InputError
+from micro3diff.files import atomic_path
+from micro3diff.metrics import error_rate, lineal_path, two_point_correlation
+
+METRICS = ("S2", "LP")
+
+PAPER_ERRORS = {
+    "I": {"S2": 1.88, "LP": 4.56},
+    "II": {"S2": 6.43, "LP": 5.88},
+    "III": {"S2": 4.56, "LP": 1.26},
+    "IV": {"S2": 9.21, "LP": 6.31},
+}
+"""The paper's error rates in percent (its figure 5), by case."""
+
+_PLANES = {
+    ("volume", 3): (None,),
+    ("volume", 2): ((1, 2), (0, 2), (0, 1)),
+    ("stack", 2): ((1, 2),),
+    ("image", 2): (None,),
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Case:
+    """The generated volumes of a material under one plane rule and n_h, and what they are held to.
+
+    curves: table of `measure`; reference: table of `curve_table`, by the same settings.
+    paper_case: the paper's case, a key of `PAPER_ERRORS`, if the material is one of its four.
+    """
+
+    material: str
+    rule: str
+    n_h: int
+    curves: pd.DataFrame
+    reference: pd.DataFrame
+    paper_case: str | None = None
+    n_boot: int = 2000
+
+    @property
+    def key(self) -> dict[str, object]:
+        """The columns that name the case in a table."""
+        return {"material": self.material, "n_h": self.n_h, "rule": self.rule}
+
+
+def resolve_dimension(kind: str, dimension: int | str = "auto") -> int:
+    """Dimension in which a material is judged: 3 if its source is a volume, else 2 (figure 5).
+
+    kind: "volume", "stack" or "image". Raises `InputError` for 3 where there is no volume.
+    """
+    if dimension == "auto":
+        return 3 if kind == "volume" else 2
+    if (kind, dimension) not in _PLANES:
+        raise InputError(
+            f"evaluate.dimension: found {dimension!r} for a source of kind {kind!r}; "
+            "expected auto or 2, or 3 for a volume"
+        )
+    return int(dimension)
+
+
+def curve_table(
+    labels: np.ndarray,
+    kind: str = "volume",
+    phase: int = 1,
+    dimension: int | str = "auto",
+    max_lag: int | None = None,
+    along: str = "axes",
+) -> pd.DataFrame:
+    """S2 and LP of one label array: columns ``metric``, ``lag`` in voxels, ``value``.
+
+    labels: shape (z, y, x) for a volume, (n, y, x) for a stack of images, (y, x) for an image.
+    dimension: 2 for a volume means the mean over the slices of its three families of planes.
+    along: directions of S2, see `metrics.two_point_correlation`; LP is always along the axes.
+
+    Raises `InputError` as the metrics do, and for a dimension or shape that the kind has not got.
+    """
+    planes = _PLANES[kind, resolve_dimension(kind, dimension)]
+    expected = 2 if kind == "image" else 3
+    if np.ndim(labels) != expected:
+        raise InputError(f"{kind}: found {np.ndim(labels)} dimensions; expected {expected}")
+    if max_lag is None:  # the same lags for all planes
+        max_lag = min(np.shape(labels)[1 if kind == "stack" else 0 :]) // 2
+    s2 = [two_point_correlation(labels, phase, max_lag, along=along, plane=p) for p in planes]
+    lp = [lineal_path(labels, phase, max_lag, plane=p) for p in planes]
+    parts = [
+        pd.DataFrame(
+            {
+                "metric": metric,
+                "lag": curves[0].lags,
+                "value": np.mean([curve.values for curve in curves], axis=0),
+            }
+        )
+        for metric, curves in zip(METRICS, (s2, lp), strict=True)
+    ]
+    return pd.concat(parts, ignore_index=True)
+
+
+def measure(samples: Iterable[np.ndarray], kind: str = "volume", **settings) -> pd.DataFrame:
+    """`curve_table` of each sample, numbered from 0: columns ``sample,metric,lag,value``.
+
+    Samples are taken one at a time, so a generator keeps memory to one volume. ``settings`` are
+    those of `curve_table`. A stack of images is measured image by image with kind "image".
+    """
+    tables = [curve_table(labels, kind, **settings) for labels in samples]
+    if not tables:
+        raise InputError("samples: found none; expected at least one to measure")
+    table = pd.concat(tables, keys=range(len(tables)), names=["sample"])
+    return table.reset_index("sample").reset_index(drop=True)
+
+
+def curve_values(table: pd.DataFrame, metric: str) -> np.ndarray:
+    """Values of one metric, shape (n_samples, n_lags); one row for a table without samples.
+
+    Raises `InputError` if the metric, or a lag of a sample, is missing.
+    """
+    rows = table[table["metric"] == metric]
+    if "sample" not in rows:
+        rows = rows.assign(sample=0)
+    values = rows.pivot(index="sample", columns="lag", values="value")
+    lags = range(values.shape[1])
+    if values.empty or list(values.columns) != list(lags) or values.isna().any(axis=None):
+        raise InputError(f"curves: {metric} is missing at some lags; measure the samples again")
+    return values.to_numpy()
+
+
+def bootstrap_error(
+    reference: np.ndarray,
+    curves: np.ndarray,
+    n_boot: int = 2000,
+    level: float = 0.95,
+    seed: int = 0,
+) -> tuple[float, float, float]:
+    """Error rate of the mean curve in percent (equation 24), with an interval over the samples.
+
+    reference: shape (n_lags,); curves: shape (n_samples, n_lags).
+    Percentile bootstrap. An error cannot be negative, so near zero the interval lies too high.
+    The limits are NaN for a single sample.
+    """
+    error = float(error_rate(reference, curves.mean(axis=0)))
+    n_samples = len(curves)
+    if n_samples < 2 or n_boot < 1:
+        return error, np.nan, np.nan
+    drawn = np.random.default_rng(seed).multinomial(
+        n_samples, np.full(n_samples, 1 / n_samples), size=n_boot
+    )
+    errors = error_rate(reference, drawn @ curves / n_samples)
+    low, high = np.quantile(errors, [(1 - level) / 2, (1 + level) / 2])
+    return error, float(low), float(high)
+
+
+def error_table(cases: Iterable[Case]) -> pd.DataFrame:
+    """Error rates of all cases in percent, one row for each case and metric.
+
+    Columns: ``material,n_h,rule,metric,error_percent,ci_low,ci_high,n_volumes,paper_percent``;
+    the last is the paper's figure for the material, NaN if it is not one of the paper's.
+    """
+    columns = ["material", "n_h", "rule", "metric", "error_percent", "ci_low", "ci_high"]
+    rows = [
+        case.key
+        | _errors(case.reference, case.curves, metric, case.n_boot)
+        | {"paper_percent": PAPER_ERRORS.get(case.paper_case, {}).get(metric, np.nan)}
+        for case in cases
+        for metric in METRICS
+    ]
+    table = pd.DataFrame(rows).rename(columns={"n_samples": "n_volumes"})
+    return table.reindex(columns=[*columns, "n_volumes", "paper_percent"])
+
+
+def volume_fraction_table(cases: Iterable[Case]) -> pd.DataFrame:
+    """Volume fractions of all cases: columns ``material,n_h,rule,mean,std,n_volumes,reference``.
+
+    ``std`` is between volumes, NaN for a single one.
+    """
+    columns = ["material", "n_h", "rule", "mean", "std", "n_volumes", "reference"]
+    rows = []
+    for case in cases:
+        fractions = pd.Series(_volume_fractions(case.curves))
+        rows.append(
+            case.key
+            | {
+                "mean": fractions.mean(),
+                "std": fractions.std(),
+                "n_volumes": len(fractions),
+                "reference": _volume_fractions(case.reference).mean(),
+            }
+        )
+    return pd.DataFrame(rows, columns=columns)
+
+
+def timing_table(
+    provenance: Mapping[tuple[str, str, int], Sequence[Mapping]],
+    seconds_2d: Mapping[str, float],
+) -> pd.DataFrame:
+    """Time to generate a volume, in seconds and relative to 2D generation, one row for each case.
+
+    provenance: for each (material, rule, n_h), the provenance of its volumes with the keys
+        ``wall_seconds``, ``network_passes`` and ``device``.
+    seconds_2d: for each material, the time to generate as many 2D images as a volume has slices.
+
+    Columns: ``material,rule,n_h,n_volumes,seconds_median,seconds_2d,relative_time,
+    network_passes,device``. Several devices in a case are all named.
+    """
+    columns = ["material", "rule", "n_h", "n_volumes", "seconds_median", "seconds_2d"]
+    rows = [
+        {
+            "material": material,
+            "rule": rule,
+            "n_h": n_h,
+            "n_volumes": len(volumes),
+            "seconds_median": median(volume["wall_seconds"] for volume in volumes),
+            "seconds_2d": seconds_2d.get(material, np.nan),
+            "network_passes": median(volume["network_passes"] for volume in volumes),
+            "device": ", ".join(sorted({volume["device"] for volume in volumes})),
+        }
+        for (material, rule, n_h), volumes in provenance.items()
+    ]
+    table = pd.DataFrame(rows, columns=[*columns, "network_passes", "device"])
+    relative = table["seconds_median"] / table["seconds_2d"]
+    table.insert(len(columns), "relative_time", relative)
+    return table
+
+
+def score_images(
+    images: np.ndarray,
+    reference: pd.DataFrame,
+    phase: int = 1,
+    max_lag: int | None = None,
+    along: str = "axes",
+    n_boot: int = 2000,
+) -> pd.DataFrame:
+    """Error rates of a 2D denoiser's own samples, one row for each metric.
+
+    images: labels, shape (n, y, x).
+    reference: `curve_table` of the training slices, of kind "stack", so that only the directions
+        that the denoiser has seen are compared.
+
+    Columns: ``metric,error_percent,ci_low,ci_high,n_images,volume_fraction,
+    reference_volume_fraction``; the interval is over the images.
+    """
+    curves = measure(images, "image", phase=phase, max_lag=max_lag, along=along)
+    rows = [
+        _errors(reference, curves, metric, n_boot)
+        | {
+            "volume_fraction": _volume_fractions(curves).mean(),
+            "reference_volume_fraction": _volume_fractions(reference).mean(),
+        }
+        for metric in METRICS
+    ]
+    return pd.DataFrame(rows).rename(columns={"n_samples": "n_images"})
+
+
+def write_table(path: str | os.PathLike, table: pd.DataFrame) -> None:
+    """Write a table as CSV, atomically; numbers keep full precision."""
+    with atomic_path(path) as temporary:
+        table.to_csv(temporary, index=False)
+
+
+def _errors(
+    reference: pd.DataFrame, curves: pd.DataFrame, metric: str, n_boot: int
+) -> dict[str, object]:
+    values = curve_values(curves, metric)
+    error, low, high = bootstrap_error(curve_values(reference, metric)[0], values, n_boot)
+    return {
+        "metric": metric,
+        "error_percent": error,
+        "ci_low": low,
+        "ci_high": high,
+        "n_samples": len(values),
+    }
+
+
+def _volume_fractions(table: pd.DataFrame) -> np.ndarray:
+    """Volume fraction of each sample, which is LP at lag 0."""
+    return curve_values(table, "LP")[:, 0]

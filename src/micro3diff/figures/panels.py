@@ -1,0 +1,73 @@
+"""Panels that several figures share: a picture of labels, sections, a sheet of images."""
+
+import numpy as np
+from matplotlib.axes import Axes
+
+from micro3diff.errors import InputError
+
+GAP = 0.6  # grey between the images of a sheet, to set off both black and white
+
+
+def show_labels(axes: Axes, image: np.ndarray, highest: int = 1, origin: str = "upper") -> None:
+    """Show labels (y, x) in grey, 0 black and ``highest`` white, with a thin frame."""
+    axes.imshow(
+        image, cmap="gray", vmin=0, vmax=max(1, highest), origin=origin, interpolation="nearest"
+    )
+    frame_only(axes)
+
+
+def frame_only(axes: Axes, colour: str = "black", width: float = 0.5) -> None:
+    """Leave nothing of the axes but a frame."""
+    axes.set(xticks=[], yticks=[])
+    axes.spines[:].set(visible=True, color=colour, linewidth=width)
+
+
+def sections(volume: np.ndarray) -> dict[str, np.ndarray]:
+    """Return the middle sections xy, xz and yz of a volume (z, y, x); the second axis is upwards.
+
+    Raises `InputError` for anything but a volume.
+    """
+    volume = np.asarray(volume)
+    if volume.ndim != 3 or 0 in volume.shape:
+        raise InputError(f"sections: expected a volume (z, y, x), found shape {volume.shape}")
+    z, y, x = (n // 2 for n in volume.shape)
+    return {"xy": volume[z], "xz": volume[:, y], "yz": volume[:, :, x]}
+
+
+def show_section(axes: Axes, volume: np.ndarray, plane: str) -> None:
+    """Show one middle section with its axes named; upwards as in the 3D view."""
+    show_labels(axes, sections(volume)[plane], int(volume.max()), origin="lower")
+    axes.set_anchor("N")  # titles in one line with those of taller panels
+    axes.set_xlabel(plane[0], labelpad=1)
+    axes.set_ylabel(plane[1], labelpad=1, rotation=0, ha="right", va="center")
+
+
+def pick(count: int, wanted: int) -> np.ndarray:
+    """At most ``wanted`` of ``count`` indices, evenly spaced, the first and the last included."""
+    return np.unique(np.linspace(0, count - 1, min(count, wanted)).round().astype(int))
+
+
+def sheet(images: np.ndarray, rows: int, columns: int, gap: int | None = None) -> np.ndarray:
+    """Lay images (n, y, x) out in one picture, values scaled to 0..1, chosen evenly from all.
+
+    Places that have no image stay blank (NaN).
+    """
+    images = np.asarray(images)
+    if images.ndim != 3 or 0 in images.shape:
+        raise InputError(f"sheet of images: expected (n, y, x), found shape {images.shape}")
+    gap = max(1, images.shape[2] // 24) if gap is None else gap
+    chosen = images[pick(len(images), rows * columns)] / max(1, images.max())
+    rows = min(rows, -(-len(chosen) // columns))
+    height, width = images.shape[1] + gap, images.shape[2] + gap
+    page = np.full((rows * height + gap, columns * width + gap), np.nan)
+    for place, image in enumerate(chosen):
+        top, left = place // columns * height, place % columns * width
+        page[top : top + height + gap, left : left + width + gap] = GAP
+        page[top + gap : top + height, left + gap : left + width] = image
+    return page
+
+
+def show_sheet(axes: Axes, images: np.ndarray, rows: int, columns: int) -> None:
+    """Show a sheet of images."""
+    axes.imshow(sheet(images, rows, columns), cmap="gray", vmin=0, vmax=1, interpolation="nearest")
+    axes.set_axis_off()

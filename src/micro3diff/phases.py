@@ -1,0 +1,51 @@
+"""Labels as the numbers that a diffusion model works on, and back.
+
+Two phases are one channel, phase 0 at -1 and phase 1 at +1. K > 2 phases are K one-hot channels,
++1 where the phase is and -1 elsewhere.
+"""
+
+import torch
+
+
+def channels_of(phases: int) -> int:
+    """Number of channels that code ``phases`` phases."""
+    return 1 if phases == 2 else phases
+
+
+def encode(labels: torch.Tensor, phases: int) -> torch.Tensor:
+    """Labels (n, ...) as float values (n, channels, ...) in {-1, 1}."""
+    if phases == 2:
+        return labels.unsqueeze(1).float() * 2 - 1
+    one_hot = torch.nn.functional.one_hot(labels.long(), phases)
+    return one_hot.movedim(-1, 1).float() * 2 - 1
+
+
+def probabilities(values: torch.Tensor, dim: int = 0) -> torch.Tensor:
+    """Denoised values, channels at ``dim``, as phase probabilities (phases at ``dim``)."""
+    share = ((values + 1) / 2).clamp(0, 1)
+    if values.shape[dim] == 1:
+        return torch.cat([1 - share, share], dim)
+    return share / share.sum(dim, keepdim=True).clamp(min=1e-6)
+
+
+def expectation(probability: torch.Tensor) -> torch.Tensor:
+    """Inverse of `probabilities` for phases at dimension 0: the mean of the codes."""
+    values = probability * 2 - 1
+    return values[1:] if len(probability) == 2 else values
+
+
+def squared_distances(noisy: torch.Tensor) -> torch.Tensor:
+    """Squared distance of each voxel's noisy value (channels, ...) to each phase's code.
+
+    Up to a constant that all phases share. Returns (phases, ...).
+    """
+    if noisy.shape[0] == 1:
+        return torch.cat([(noisy + 1) ** 2, (noisy - 1) ** 2])
+    return -4 * noisy
+
+
+def decode(values: torch.Tensor, dim: int = 0) -> torch.Tensor:
+    """Values with channels at ``dim`` as uint8 labels: the nearest code."""
+    if values.shape[dim] == 1:
+        return (values.squeeze(dim) > 0).to(torch.uint8)
+    return values.argmax(dim).to(torch.uint8)

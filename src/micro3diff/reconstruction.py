@@ -1,0 +1,215 @@
+"""One job of the workflow each: 2D images, a volume, or a traced volume from a model folder."""
+
+import math
+import os
+import platform
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+
+import micro3diff
+from micro3diff import phases
+from micro3diff.denoisers import Denoiser, load_denoiser
+from micro3diff.errors import InputError
+from micro3diff.files import atomic_path, sha256_of, write_json
+from micro3diff.planes import Alternate, Average, Evidence, Stack
+from micro3diff.samplers import karras_sigmas, sample, uniform_sigmas
+from micro3diff.volumes import write_labels
+
+SNAPSHOTS = 6
+
+
+def plane_rule(denoiser: Denoiser, settings: dict, seed: int):
+    """The 3D denoiser that a case's settings ask for."""
+    slices = settings["slices_per_pass"]
+    if settings["rule"] == "alternate":
+        return Alternate(denoiser, slices, settings["order"], seed)
+    if settings["rule"] == "average":
+        return Average(denoiser, slices)
+    return Evidence(
+        denoiser,
+        slices,
+        fractions=prior_fractions(denoiser, settings["prior"]),
+        weight=settings["weight"],
+        clamp=settings["clamp"],
+        blend=settings["blend"],
+    )
+
+
+def prior_fractions(denoiser: Denoiser, prior: float | None) -> list[float]:
+    """Prior phase fractions: those of the training slices unless ``prior`` sets phase 1."""
+    if prior is None:
+        if denoiser.fractions is None:
+            raise InputError(
+                "reconstruct.evidence.prior: the model does not tell its phase fractions; set it"
+            )
+        return denoiser.fractions
+    if len(denoiser.fractions or [0, 0]) != 2:
+        raise InputError(
+            "reconstruct.evidence.prior: is the fraction of phase 1 of two, but the model has "
+            f"{len(denoiser.fractions)} phases; leave it null"
+        )
+    return [1 - prior, prior]
+
+
+def noise_levels(denoiser: Denoiser, settings: dict) -> np.ndarray:
+    """The falling noise levels that a sampler's settings ask for."""
+    levels = denoiser.sigmas
+    if (settings["steps"] or 0) > len(levels):
+        raise InputError(
+            f"steps: found {settings['steps']}, expected at most {len(levels)}, the time steps "
+            "that the model was trained with"
+        )
+    if settings["spacing"] == "uniform":
+        return uniform_sigmas(levels, settings["steps"])
+    steps = settings["steps"] or len(levels)
+    return karras_sigmas(levels, steps, settings["sigma_max"], settings["sigma_min"])
+
+
+def run_sampler(
+    denoise,
+    shape: Sequence[int],
+    settings: dict,
+    seed: int,
+    on_step=None,
+) -> tuple[torch.Tensor, dict]:
+    """Sample labels of ``shape`` (z, y, x) with a plane rule.
+
+    Returns the labels, uint8 on the CPU, and what is worth knowing of the run: network passes over
+    the volume, wall seconds, and the device.
+    """
+    denoiser = denoise.denoiser
+    device = denoiser.device
+    sigmas = noise_levels(denoiser, settings)
+    n_h = settings.get("n_h", 0)
+    started = time.perf_counter()
+    values = sample(
+        denoise,
+        sigmas,
+        (denoiser.channels, *shape),
+        torch.Generator(device).manual_seed(seed),
+        n_h=n_h,
+        variance=settings["variance"],
+        start=_mean_code(denoiser) if settings["start"] == "mean" else None,
+        harmonize_plane=settings.get("harmonize_plane", "change"),
+        on_step=on_step,
+    )
+    labels = phases.decode(values).cpu()
+    seconds = time.perf_counter() - started
+    return labels, {
+        "network_passes": len(sigmas) * (1 + n_h) * denoise.passes,
+        "wall_seconds": round(seconds, 3),
+        "device": device_name(device),
+    }
+
+
+def _mean_code(denoiser: Denoiser) -> torch.Tensor:
+    if denoiser.fractions is None:
+        raise InputError("start: mean needs the phase fractions, which the model does not tell")
+    mean = phases.expectation(torch.tensor(denoiser.fractions))
+    return mean.view(-1, 1, 1, 1)
+
+
+def device_name(device: torch.device) -> str:
+    """What the reader of a timing wants to know of the machine."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    return f"CPU, {torch.get_num_threads()} threads"
+
+
+def provenance(model: str | Path, settings: dict, seed: int, precision: str) -> dict:
+    """What led to a result: seed, settings, model hash and versions."""
+    return {
+        "seed": seed,
+        "settings": settings,
+        "precision": precision,
+        "model_sha256": sha256_of(model),
+        "versions": {
+            "micro3diff": micro3diff.__version__,
+            "torch": torch.__version__,
+            "numpy": np.__version__,
+            "python": platform.python_version(),
+        },
+    }
+
+
+def _load(model, settings: dict, precision: str, device: torch.device) -> Denoiser:
+    return load_denoiser(model, device, clip=settings["clip"], precision=precision)
+
+
+def reconstruct(
+    model: str | os.PathLike,
+    *,
+    settings: dict,
+    precision: str,
+    seed: int,
+    device: torch.device,
+    volume: str | os.PathLike,
+    about: str | os.PathLike,
+    voxel_size: float | None = None,
+    unit: str = "voxel",
+) -> None:
+    """Reconstruct one volume; write it as TIFF and its provenance as JSON.
+
+    ``settings`` are those of `micro3diff.config.reconstruction_settings`.
+    """
+    denoise = plane_rule(_load(model, settings, precision, device), settings, seed)
+    labels, run = run_sampler(denoise, settings["shape"], settings, seed)
+    description = provenance(model, settings, seed, precision) | run
+    write_labels(volume, labels.numpy(), voxel_size, unit, description=description)
+    write_json(about, description | {"axes": "ZYX", "voxel_size": voxel_size, "unit": unit})
+
+
+def sample_images(
+    model: str | os.PathLike,
+    *,
+    patch: int,
+    settings: dict,
+    precision: str,
+    slices_per_pass: int,
+    seed: int,
+    device: torch.device,
+    images: str | os.PathLike,
+    about: str | os.PathLike,
+) -> None:
+    """Sample independent 2D images (n, patch, patch) from the denoiser; write TIFF and JSON."""
+    denoise = Stack(_load(model, settings, precision, device), slices_per_pass)
+    shape = (settings["images"], patch, patch)
+    labels, run = run_sampler(denoise, shape, settings, seed)
+    write_labels(images, labels.numpy(), axes="TYX")
+    write_json(about, provenance(model, settings, seed, precision) | run)
+
+
+def trace(
+    model: str | os.PathLike,
+    *,
+    settings: dict,
+    precision: str,
+    seed: int,
+    device: torch.device,
+    path: str | os.PathLike,
+) -> None:
+    """Reconstruct a volume and keep snapshots of its reverse process, evenly spaced in time.
+
+    Writes an .npz with ``noisy`` and ``denoised`` (n, z, y, x), the first channel, float16;
+    ``noisy`` is scaled as a DDPM has it, to variance one; ``sigma`` (n,) and ``plane`` (n,).
+    """
+    denoise = plane_rule(_load(model, settings, precision, device), settings, seed)
+    steps = len(noise_levels(denoise.denoiser, settings))
+    wanted = set(np.linspace(0, steps - 1, SNAPSHOTS).round().astype(int).tolist())
+    kept: dict[str, list] = {"noisy": [], "denoised": [], "sigma": [], "plane": []}
+
+    def keep(step, sigma, noisy, denoised, turn):
+        if step not in wanted:
+            return
+        kept["noisy"].append((noisy[0] / math.sqrt(1 + sigma**2)).half().cpu().numpy())
+        kept["denoised"].append(denoised[0].half().cpu().numpy())
+        kept["sigma"].append(sigma)
+        kept["plane"].append(denoise.plane(turn))
+
+    run_sampler(denoise, settings["shape"], settings, seed, on_step=keep)
+    with atomic_path(path) as temporary:
+        np.savez_compressed(temporary, **{key: np.array(value) for key, value in kept.items()})

@@ -1,0 +1,129 @@
+"""The training set of the 2D model: slices and crops of a source, and their symmetries."""
+
+import logging
+from collections.abc import Sequence
+
+import numpy as np
+
+from micro3diff.errors import InputError
+from micro3diff.sources import Source
+
+logger = logging.getLogger("micro3diff")
+
+DEFAULT_COUNT = 300
+AXES = {"z": 0, "y": 1, "x": 2}
+
+# What is done to an image, in the order of the blocks that `symmetries` returns.
+TRANSFORMS = {
+    "identity": lambda images: images,
+    "horizontal flip": lambda images: images[..., ::-1],
+    "vertical flip": lambda images: images[..., ::-1, :],
+    "rotation by 180": lambda images: images[..., ::-1, ::-1],
+    "rotation by 90": lambda images: np.rot90(images, 1, axes=(-2, -1)),
+    "rotation by 270": lambda images: np.rot90(images, 3, axes=(-2, -1)),
+    "transpose": lambda images: np.swapaxes(images, -2, -1),
+    "transpose across": lambda images: np.swapaxes(images[..., ::-1, ::-1], -2, -1),
+}
+GROUPS = {
+    "none": list(TRANSFORMS)[:1],
+    "flips": list(TRANSFORMS)[:4],
+    "paper": list(TRANSFORMS)[:6],
+    "dihedral": list(TRANSFORMS),
+}
+
+
+def cut_slices(
+    source: Source,
+    patch: int,
+    count: int | None = None,
+    axes: Sequence[str] = ("z",),
+    seed: int = 0,
+) -> np.ndarray:
+    """Slices of a volume, or crops of images, as uint8 (n, patch, patch).
+
+    A volume gives the planes normal to each of ``axes`` in equal numbers; an image or a stack of
+    images gives itself. Where the planes are larger than the patch, crops are taken at random
+    places, no place twice before every place was taken once. ``count`` None means every slice if
+    their sides equal the patch, and 300 crops otherwise. Slices keep the order of the source.
+
+    Raises InputError if the source is smaller than the patch.
+    """
+    families = _families(source, axes)
+    for name, planes in families.items():
+        height, width = planes.shape[1:]
+        if min(height, width) < patch:
+            raise InputError(
+                f"slices.patch: {patch} is larger than the source, whose {name} are "
+                f"{height} x {width} pixels; use a smaller patch or a larger source"
+            )
+    if count is None and any(planes.shape[1:] != (patch, patch) for planes in families.values()):
+        count = DEFAULT_COUNT
+    if count is not None and count < len(families):
+        raise InputError(
+            f"slices.count: found {count}, expected at least one for each of {', '.join(families)}"
+        )
+    rng = np.random.default_rng(seed)
+    shares = _shares(count, len(families))
+    cut = [
+        _crops(planes, patch, share, rng)
+        for planes, share in zip(families.values(), shares, strict=True)
+    ]
+    return np.concatenate(cut)
+
+
+def symmetries(images: np.ndarray, group: str = "dihedral") -> np.ndarray:
+    """The images under each map of a group: (n, h, w) to (maps * n, h, w), one map after the other.
+
+    - none: identity
+    - flips: identity, horizontal flip, vertical flip, rotation by 180 degrees
+    - paper: the above and rotations by 90 and 270 degrees, which the paper's text lists
+    - dihedral: the above and both transpositions, the whole group of 8
+
+    The first n images are always the originals. Use flips for slices whose two directions differ.
+    """
+    if group not in GROUPS:
+        raise InputError(f"slices.augment: found {group!r}, expected one of {', '.join(GROUPS)}")
+    height, width = images.shape[-2:]
+    if height != width and group not in ("none", "flips"):
+        raise InputError(
+            f"slices.augment: {group!r} turns images, but they are {height} x {width} pixels; "
+            "use flips or none"
+        )
+    return np.concatenate([TRANSFORMS[name](images) for name in GROUPS[group]])
+
+
+def _families(source: Source, axes: Sequence[str]) -> dict[str, np.ndarray]:
+    """Views (plane, row, column) of the source by the name that a message calls them."""
+    if source.kind == "image":
+        return {"images": source.labels[None]}
+    if source.kind == "stack":
+        return {"images": source.labels}
+    unknown = [axis for axis in axes if axis not in AXES]
+    if unknown or not axes:
+        raise InputError(f"slices.axes: found {list(axes)}, expected a list of z, y and x")
+    return {f"slices normal to {axis}": np.moveaxis(source.labels, AXES[axis], 0) for axis in axes}
+
+
+def _shares(count: int | None, parts: int) -> list[int | None]:
+    if count is None:
+        return [None] * parts
+    return [count // parts + (k < count % parts) for k in range(parts)]
+
+
+def _crops(planes: np.ndarray, patch: int, count: int | None, rng) -> np.ndarray:
+    """``count`` squares at random places, every place if None; no place twice if it can be helped.
+
+    Places are numbered by plane, row and column of the first corner.
+    """
+    grid = (len(planes), planes.shape[1] - patch + 1, planes.shape[2] - patch + 1)
+    places = int(np.prod(grid))
+    rounds, rest = divmod(places if count is None else count, places)
+    if rounds > 1 or (rounds and rest):
+        logger.warning("slices.count: %d asked for, but only %d differ", count, places)
+    numbers = np.concatenate(
+        [np.tile(np.arange(places), rounds), rng.choice(places, rest, replace=False)]
+        if rounds
+        else [rng.choice(places, rest, replace=False)]
+    )
+    corners = np.transpose(np.unravel_index(np.sort(numbers), grid))
+    return np.stack([planes[k, y : y + patch, x : x + patch] for k, y, x in corners])

@@ -1,0 +1,177 @@
+"""Images and volumes as they are on disk: TIFF, PNG, NPY, or a folder of equally sized images."""
+
+import difflib
+import re
+from pathlib import Path
+
+import numpy as np
+import tifffile
+
+from micro3diff.errors import InputError
+from micro3diff.sources.segmentation import MAX_LABELS
+from micro3diff.volumes import opened_tiff
+
+SUFFIXES = (".tif", ".tiff", ".png", ".npy")
+REMEDY = "export it again as TIFF, PNG or NPY"
+
+
+def read_array(path: Path | str) -> np.ndarray:
+    """The numbers of an image (y, x), a volume (z, y, x) or a folder of images (image, y, x).
+
+    - Any bit depth. Axes of length 1 are dropped. The files of a folder are taken in the natural
+      order of their names (slice_2 before slice_10); files of other types are passed over.
+    - A colour image whose channels are equal is read as grey; alpha is ignored. A palette of greys
+      gives the greys; in a coloured palette of few entries the entries' numbers are the labels.
+
+    Raises InputError for a missing, corrupt or empty file, another type, a colour image, NaN or
+    infinite pixels, and a folder that is empty or has images of several sizes.
+    """
+    path = Path(path)
+    if not path.exists():
+        raise InputError(f"source.path: {path} does not exist; {_nearest(path)}")
+    return _read_folder(path) if path.is_dir() else _read_file(path)
+
+
+def _read_file(path: Path) -> np.ndarray:
+    readers = {".tif": _read_tiff, ".tiff": _read_tiff, ".png": _read_png, ".npy": _read_npy}
+    read = readers.get(path.suffix.lower())
+    if read is None:
+        raise InputError(
+            f"source.path: {path} has the type {path.suffix or '(none)'}, "
+            f"expected {', '.join(SUFFIXES)}; {REMEDY}"
+        )
+    array = np.squeeze(read(path))
+    if array.dtype.kind not in "buif":
+        raise InputError(f"{path}: found pixels of type {array.dtype}, expected real numbers")
+    if array.ndim not in (2, 3) or array.size == 0:
+        raise InputError(
+            f"{path}: found an array of shape {array.shape}, expected an image (y, x) or a volume "
+            "(z, y, x); export one channel and one time step"
+        )
+    if array.dtype.kind == "f":
+        _check_finite(path, array)
+    return array
+
+
+def _read_folder(folder: Path) -> np.ndarray:
+    files = sorted(
+        (
+            file
+            for file in folder.iterdir()
+            if file.suffix.lower() in SUFFIXES and not file.name.startswith(".")
+        ),
+        key=lambda file: [
+            int(part) if part.isdigit() else part for part in re.split(r"(\d+)", file.name)
+        ],
+    )
+    if not files:
+        raise InputError(
+            f"source.path: the folder {folder} holds no images, expected {', '.join(SUFFIXES)}"
+        )
+    images = [_read_file(file) for file in files]
+    first = images[0]
+    for file, image in zip(files, images, strict=True):
+        if image.ndim != 2:
+            raise InputError(
+                f"{file}: found an array of shape {image.shape}, expected a 2D image in a folder; "
+                "give a volume by the path of its file"
+            )
+        if image.shape != first.shape or image.dtype != first.dtype:
+            raise InputError(
+                f"{file}: found {_size(image)}, but {files[0].name} has {_size(first)}; the images "
+                "of a folder must be equal in size and bit depth, so crop or convert them"
+            )
+    return np.stack(images)
+
+
+def _read_tiff(path: Path) -> np.ndarray:
+    with opened_tiff(path, REMEDY) as tif:
+        if len(tif.series) != 1:
+            sizes = ", ".join(str(series.shape) for series in tif.series[:4])
+            raise InputError(
+                f"{path}: found {len(tif.series)} images of different sizes ({sizes}), expected "
+                "pages of one size; save the image or volume that you mean as a file of its own"
+            )
+        series = tif.series[0]
+        array = series.asarray()
+        page = series.keyframe
+        if page.photometric == tifffile.PHOTOMETRIC.PALETTE and page.colormap is not None:
+            return _from_palette(path, array, page.colormap.T)
+        if "S" in series.axes:
+            return _from_channels(path, np.moveaxis(array, series.axes.index("S"), -1))
+        return array
+
+
+def _read_png(path: Path) -> np.ndarray:
+    from PIL import Image
+
+    try:
+        with Image.open(path) as image:
+            image.load()
+            if image.mode == "P":
+                palette = np.array(image.getpalette()).reshape(-1, 3)
+                return _from_palette(path, np.asarray(image), palette)
+            array = np.asarray(image)
+    except InputError:
+        raise
+    except Exception as error:
+        raise InputError(f"{path}: not a readable PNG ({_first_line(error)}); {REMEDY}") from error
+    return _from_channels(path, array) if array.ndim == 3 else array
+
+
+def _read_npy(path: Path) -> np.ndarray:
+    try:
+        array = np.load(path, allow_pickle=False)
+    except Exception as error:
+        raise InputError(f"{path}: not a readable NPY ({_first_line(error)}); {REMEDY}") from error
+    # A volume of three or four columns would be useless, an image with channels is common.
+    if array.ndim == 3 and array.shape[-1] in (3, 4) and min(array.shape[:2]) > 4:
+        return _from_channels(path, array)
+    return array
+
+
+def _from_channels(path: Path, array: np.ndarray) -> np.ndarray:
+    """The grey values of an array (..., channel): equal channels, with or without alpha."""
+    colours = array[..., : 1 if array.shape[-1] < 3 else 3]
+    if (colours != colours[..., :1]).any():
+        raise InputError(
+            f"{path}: found a colour image (shape {array.shape}), expected grey values or labels; "
+            "convert it first, for example in Fiji with Image > Type > 8-bit"
+        )
+    return colours[..., 0]
+
+
+def _from_palette(path: Path, indices: np.ndarray, palette: np.ndarray) -> np.ndarray:
+    """Greys of a grey palette; the indices themselves, as labels, of a few colours."""
+    used = np.unique(indices)
+    colours = palette[used]
+    if len(used) <= MAX_LABELS and (colours != colours[:, :1]).any():
+        return indices
+    return _from_channels(path, palette[indices])
+
+
+def _check_finite(path: Path, array: np.ndarray) -> None:
+    bad = ~np.isfinite(array)
+    if bad.any():
+        where = tuple(int(k) for k in np.argwhere(bad)[0])
+        raise InputError(
+            f"{path}: found {int(bad.sum())} NaN or infinite pixels, the first at {where}, "
+            "expected finite numbers; replace them, or cut them off and save the file again"
+        )
+
+
+def _nearest(path: Path) -> str:
+    if not path.parent.is_dir():
+        return f"there is no folder {path.parent}"
+    near = difflib.get_close_matches(path.name, [p.name for p in path.parent.iterdir()], n=1)
+    if near:
+        return f"did you mean {path.parent / near[0]}?"
+    return "relative paths start at the folder in which snakemake is called"
+
+
+def _size(image: np.ndarray) -> str:
+    return f"{image.shape[0]} x {image.shape[1]} pixels of {image.dtype}"
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error) or type(error).__name__).splitlines()[0]

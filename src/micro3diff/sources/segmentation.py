@@ -1,0 +1,113 @@
+"""Grey values or stored labels to phases 0..K-1."""
+
+import logging
+
+import numpy as np
+
+from micro3diff.errors import InputError
+
+logger = logging.getLogger("micro3diff")
+
+MAX_LABELS = 8
+
+
+def to_labels(array: np.ndarray, settings: dict, name: str = "source") -> tuple[np.ndarray, dict]:
+    """Phases as uint8 labels 0..K-1, and a record of what was done, ready for JSON.
+
+    ``settings`` (all may be missing):
+
+    - segmentation: auto takes an array of at most 8 different values for labels and any other for
+      greys; none: labels; otsu, threshold: greys
+    - threshold: grey value; greater ones are phase 1. Given alone it means segmentation: threshold
+    - select: stored label(s) that become phase 1, all else 0. Of a grey image, 0 or 1
+    - phases: number of phases expected in the result
+
+    Stored labels are ranked: 0 and 255 become 0 and 1. Raises InputError for one phase, and for
+    another number of phases than declared; ``name`` is what the message calls the array.
+    """
+    values = np.unique(array)
+    if len(values) < 2:
+        raise InputError(
+            f"{name}: every pixel is {values[0]}, expected two or more phases; check the file"
+            + (" and source.crop" if settings.get("crop") else "")
+        )
+    method = _method(values, settings)
+    record: dict = {"segmentation": method}
+    if method == "none":
+        labels, values = _ranked(array, values, settings, name)
+    else:
+        threshold = _threshold(array, values, method, settings, name)
+        labels, values = (array > threshold).astype(np.uint8), np.array([0, 1])
+        record["threshold"] = threshold
+        logger.info("%s: grey image, threshold %g (%s)", name, threshold, method)
+    record["values"] = values.tolist()
+    if settings.get("select") is not None:
+        labels = _selected(labels, values, settings["select"], name)
+        record["select"] = settings["select"]
+    _check_phases(labels, record["values"], settings.get("phases"), name)
+    return labels, record
+
+
+def _method(values: np.ndarray, settings: dict) -> str:
+    method = settings.get("segmentation") or "auto"
+    if method not in ("auto", "none", "otsu", "threshold"):
+        raise InputError(
+            f"source.segmentation: found {method!r}, expected auto, none, otsu or threshold"
+        )
+    if method != "auto":
+        return method
+    if settings.get("threshold") is not None:
+        return "threshold"
+    return "none" if len(values) <= MAX_LABELS else "otsu"
+
+
+def _ranked(array, values, settings, name) -> tuple[np.ndarray, np.ndarray]:
+    if len(values) > 255 or (len(values) > MAX_LABELS and settings.get("select") is None):
+        raise InputError(
+            f"{name}: found {len(values)} different values, expected at most {MAX_LABELS} labels; "
+            "use source.segmentation: otsu for a grey image"
+        )
+    labels = np.searchsorted(values, array).astype(np.uint8)
+    if values.tolist() != list(range(len(values))):
+        logger.info("%s: labels %s become %s", name, values.tolist(), list(range(len(values))))
+    return labels, values
+
+
+def _threshold(array, values, method, settings, name) -> float:
+    if method == "otsu":
+        from skimage.filters import threshold_otsu
+
+        return float(threshold_otsu(array))
+    threshold = settings.get("threshold")
+    if threshold is None:
+        raise InputError("source.threshold: missing, expected a grey value for this segmentation")
+    if not values[0] <= threshold < values[-1]:
+        raise InputError(
+            f"source.threshold: {threshold:g} leaves one phase in {name}, whose values run from "
+            f"{values[0]} to {values[-1]}; choose a threshold between them"
+        )
+    return float(threshold)
+
+
+def _selected(labels, values, select, name) -> np.ndarray:
+    wanted = np.atleast_1d(select)
+    missing = [value for value in wanted.tolist() if value not in values]
+    if missing:
+        raise InputError(
+            f"source.select: found {missing}, but the labels of {name} are {values.tolist()}"
+        )
+    if len(set(wanted.tolist())) == len(values):
+        raise InputError(
+            f"source.select: {wanted.tolist()} are all the labels of {name}, expected some of "
+            "them; leave one out for phase 0"
+        )
+    return np.isin(values, wanted).astype(np.uint8)[labels]
+
+
+def _check_phases(labels, values, phases, name) -> None:
+    found = int(labels.max()) + 1
+    if phases is not None and found != phases:
+        raise InputError(
+            f"{name}: found {found} phases (values {values}), but source.phases is {phases}; "
+            f"set it to {found}, or choose labels with source.select"
+        )

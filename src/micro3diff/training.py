@@ -1,0 +1,246 @@
+"""Fit a 2D denoiser to the slices of one material (equation 15 of the paper)."""
+
+import hashlib
+import json
+import logging
+import math
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+from diffusers.training_utils import EMAModel
+
+from micro3diff import phases
+from micro3diff.denoisers import (
+    build_scheduler,
+    build_unet,
+    memory_format,
+    save_denoiser,
+    wants_bf16,
+)
+from micro3diff.errors import InputError
+from micro3diff.files import atomic_path
+from micro3diff.logs import progress
+
+logger = logging.getLogger(__name__)
+
+CHECKPOINTS_KEPT = 2
+LOSS_INTERVAL = 20  # steps per row of the loss curve
+
+
+class Trainer:
+    """The state of one training: network, EMA, optimizer, step and loss curve.
+
+    What a step draws depends on the seed and the number of the step alone, so a resumed training
+    continues as if it had never stopped.
+
+    Parameters
+    ----------
+    images : uint8 labels (n, height, width), augmented.
+    n_phases : number of phases that the labels code.
+    settings : the ``train`` section of a material's configuration.
+    """
+
+    def __init__(self, images: np.ndarray, n_phases: int, settings: dict, device: torch.device):
+        self.settings = settings
+        self.device = device
+        self.n_phases = n_phases
+        self.images = torch.from_numpy(images).to(device)
+        torch.manual_seed(settings["seed"])
+        self.scheduler = build_scheduler(settings)
+        self.unet = build_unet(settings, images.shape[-1], n_phases)
+        self.unet.to(device, memory_format=memory_format(device))
+        self.network = torch.compile(self.unet) if settings["compile"] else self.unet
+        self.optimizer = torch.optim.Adam(
+            self.unet.parameters(), lr=settings["learning_rate"], fused=True
+        )
+        self.ema = None
+        if settings["ema"]:
+            self.ema = EMAModel(self.unet.parameters(), decay=settings["ema"], foreach=True)
+        self.bf16 = wants_bf16(settings["precision"], device)
+        kept = self.scheduler.alphas_cumprod.to(device)
+        self.signal, self.noise = kept.sqrt(), (1 - kept).sqrt()
+        self.generator = torch.Generator(device)
+        self.step = 0
+        self.losses: list[tuple[int, float]] = []
+
+    def batch(self) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Noisy images, time steps and regression targets of the current step."""
+        self.generator.manual_seed(self.settings["seed"] * 1_000_000_007 + self.step)
+        draw = {"generator": self.generator, "device": self.device}
+        size = (self.settings["batch"],)
+        clean = self.images[torch.randint(len(self.images), size, **draw)]
+        clean = phases.encode(clean, self.n_phases)
+        time = torch.randint(len(self.signal), size, **draw)
+        noise = torch.randn(clean.shape, **draw)
+        signal, sigma = (a[time].view(-1, 1, 1, 1) for a in (self.signal, self.noise))
+        noisy = signal * clean + sigma * noise
+        target = {
+            "epsilon": lambda: noise,
+            "v_prediction": lambda: signal * noise - sigma * clean,
+            "sample": lambda: clean,
+        }[self.scheduler.config.prediction_type]()
+        return self._blocks(noisy), time, self._blocks(target)
+
+    def _blocks(self, images: torch.Tensor) -> torch.Tensor:
+        blocks = torch.nn.functional.pixel_unshuffle(images, self.settings["pixel_block"])
+        return blocks.contiguous(memory_format=memory_format(self.device))
+
+    def learning_rate(self) -> float:
+        """The learning rate of the current step: constant, or cosine decay after a warm-up."""
+        rate, steps = self.settings["learning_rate"], self.settings["steps"]
+        if self.settings["decay"] == "constant":
+            return rate
+        warm_up = min(100, max(1, steps // 10))
+        if self.step < warm_up:
+            return rate * (self.step + 1) / warm_up
+        done = (self.step - warm_up) / max(1, steps - warm_up)
+        return rate * (0.01 + 0.99 * (1 + math.cos(math.pi * done)) / 2)
+
+    def update(self) -> torch.Tensor:
+        """One training step; returns the loss (still on the device)."""
+        noisy, time, target = self.batch()
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16):
+            output = self.network(noisy, time).sample
+        loss = torch.nn.functional.mse_loss(output.float(), target)
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        for group in self.optimizer.param_groups:
+            group["lr"] = self.learning_rate()
+        self.optimizer.step()
+        if self.ema:
+            self.ema.step(self.unet.parameters())
+        self.step += 1
+        return loss.detach()
+
+    def state(self) -> dict:
+        """All that `restore` needs."""
+        return {
+            "settings": fingerprint(self.settings, self.images),
+            "step": self.step,
+            "unet": self.unet.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "ema": self.ema.state_dict() if self.ema else None,
+            "losses": self.losses,
+        }
+
+    def restore(self, state: dict) -> None:
+        """Continue from what `state` gave."""
+        self.unet.load_state_dict(state["unet"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        if self.ema:
+            self.ema.load_state_dict(state["ema"])
+            self.ema.to(self.device)
+        self.losses = [tuple(row) for row in state["losses"]]
+        self.step = state["step"]
+
+    def finish(self):
+        """The trained U-Net: the EMA of the weights where there is one."""
+        if self.ema:
+            self.ema.copy_to(self.unet.parameters())
+        return self.unet
+
+
+def fingerprint(settings: dict, images: torch.Tensor) -> str:
+    """Hash of all that decides the weights; a checkpoint of another training is not resumed."""
+    decisive = {k: v for k, v in settings.items() if k not in ("checkpoint_every", "compile")}
+    text = json.dumps(decisive, sort_keys=True).encode()
+    return hashlib.sha256(text + images.cpu().numpy().tobytes()).hexdigest()
+
+
+def checkpoints(folder: Path) -> list[Path]:
+    """Checkpoint files of a folder, newest first."""
+    return sorted(folder.glob("step_*.pt"), reverse=True)
+
+
+def save_checkpoint(trainer: Trainer, folder: Path) -> None:
+    """Write ``folder/step_<step>.pt`` atomically and drop all but the newest few."""
+    path = folder / f"step_{trainer.step:08d}.pt"
+    with atomic_path(path) as temporary:
+        with open(temporary, "wb") as file:
+            torch.save(trainer.state(), file)
+            file.flush()
+            os.fsync(file.fileno())
+    for old in checkpoints(folder)[CHECKPOINTS_KEPT:]:
+        old.unlink(missing_ok=True)
+
+
+def resume(trainer: Trainer, folder: Path) -> None:
+    """Continue from the newest checkpoint that is whole and of this very training."""
+    for path in checkpoints(folder):
+        try:
+            state = torch.load(path, map_location=trainer.device, weights_only=True)
+            found = state["settings"]
+        except Exception as error:  # a truncated file fails in many ways
+            reason = (str(error).splitlines() or [type(error).__name__])[0]
+            logger.warning("checkpoint %s can't be read and is ignored (%s)", path, reason)
+            continue
+        if found != fingerprint(trainer.settings, trainer.images):
+            logger.warning("checkpoint %s is of other settings or slices and is ignored", path)
+            continue
+        trainer.restore(state)
+        logger.info("resuming at step %d from %s", trainer.step, path)
+        return
+
+
+def train(
+    images: np.ndarray,
+    n_phases: int,
+    settings: dict,
+    *,
+    model: str | Path,
+    loss_table: str | Path,
+    checkpoint_folder: str | Path,
+    device: torch.device,
+) -> None:
+    """Train on augmented slices and write the model folder and the loss curve.
+
+    A checkpoint is written every ``settings["checkpoint_every"]`` steps; if ``checkpoint_folder``
+    holds one of the same training, it is resumed. `InputError` if the loss is not finite.
+
+    Parameters
+    ----------
+    images : uint8 labels (n, height, width), augmented.
+    model : folder to write, in diffusers layout, see `micro3diff.denoisers.save_denoiser`.
+    loss_table : CSV file to write, columns step, loss (mean over `LOSS_INTERVAL` steps).
+    """
+    folder = Path(checkpoint_folder)
+    trainer = Trainer(images, n_phases, settings, device)
+    resume(trainer, folder)
+    for _ in _training_steps(trainer, folder):
+        pass
+    fractions = np.bincount(images.ravel(), minlength=n_phases) / images.size
+    with atomic_path(loss_table) as temporary:
+        pd.DataFrame(trainer.losses, columns=["step", "loss"]).to_csv(temporary, index=False)
+    description = {
+        "pixel_block": settings["pixel_block"],
+        "fractions": fractions.tolist(),
+        "patch": images.shape[-1],
+        "train": settings,
+    }
+    save_denoiser(model, trainer.finish(), trainer.scheduler, description)
+    for path in checkpoints(folder):
+        path.unlink()
+
+
+def _training_steps(trainer: Trainer, folder: Path) -> Iterator[None]:
+    settings = trainer.settings
+    last = settings["steps"]
+    total = torch.zeros((), device=trainer.device)
+    for step in progress(range(trainer.step + 1, last + 1), last - trainer.step, "training"):
+        total += trainer.update()
+        if step % LOSS_INTERVAL == 0 or step == last:
+            mean = float(total) / ((step - 1) % LOSS_INTERVAL + 1)
+            total.zero_()
+            if not math.isfinite(mean):
+                raise InputError(
+                    f"train.learning_rate: the loss is {mean} at step {step} with "
+                    f"{settings['learning_rate']}; lower it, or set train.precision to fp32"
+                )
+            trainer.losses.append((step, mean))
+        if step % settings["checkpoint_every"] == 0 and step < last:
+            save_checkpoint(trainer, folder)
+        yield

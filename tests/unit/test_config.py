@@ -1,0 +1,447 @@
+"""The configuration: defaults, and one line that names the key for everything that is wrong."""
+
+import copy
+import inspect
+import json
+import re
+import subprocess
+import sys
+
+import pytest
+import yaml
+from jsonschema import Draft202012Validator
+
+from micro3diff import config
+from micro3diff.errors import InputError
+
+PAPER = yaml.safe_load((config.CONFIG_FOLDER / "config.yaml").read_text(encoding="utf-8"))
+URL = "https://example.org/data/rock.tif"
+SHA256 = "0a" * 32
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path, monkeypatch):
+    """A working directory with the files that the configurations of the tests name."""
+    for name in ("my_rock.tif", "data/foam.tif", "models/my_rock/model_index.json"):
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def minimal(**changes) -> dict:
+    """The smallest configuration, with keys of ``my_rock`` set: ``slices__patch=32``."""
+    raw = {
+        "run": {"materials": ["my_rock"]},
+        "materials": {"my_rock": {"source": {"path": "my_rock.tif"}}},
+    }
+    for dotted, value in changes.items():
+        put(raw["materials"]["my_rock"], dotted.split("__"), value)
+    return raw
+
+
+def put(raw: dict, keys: list[str], value: object) -> None:
+    for key in keys[:-1]:
+        raw = raw.setdefault(key, {})
+    raw[keys[-1]] = value
+
+
+def message(raw: object) -> str:
+    with pytest.raises(InputError) as caught:
+        config.load(raw)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+def test_schema_is_valid():
+    """The schema follows its standard, and its defaults follow the schema."""
+    Draft202012Validator.check_schema(config.schema())
+    paper = config.load(PAPER)
+    Draft202012Validator(config.schema()).validate(paper)
+
+
+def test_every_key_has_a_description_and_a_default():
+    """A key without a default would be missing from the filled configuration."""
+
+    def check(path: str, schema: dict) -> None:
+        for key, part in schema["properties"].items():
+            assert part["description"], f"{path}.{key}"
+            if "properties" in part and "default" not in part:
+                check(f"{path}.{key}", part)
+            else:
+                assert "default" in part or key in schema.get("required", []), f"{path}.{key}"
+
+    properties = config.schema()["properties"]
+    check("run", properties["run"])
+    check("defaults", properties["defaults"])
+    check("materials.*", properties["materials"]["additionalProperties"])
+
+
+def test_readme_is_up_to_date():
+    """config/README.md documents the schema as it is."""
+    text = (config.CONFIG_FOLDER / "README.md").read_text(encoding="utf-8")
+    assert text == config.readme(), "run: python -m micro3diff.config"
+
+
+def test_readme_tables_are_well_formed():
+    """A | in a description would shift the columns."""
+    rows = [line for line in config.readme().splitlines() if line.startswith("|")]
+    assert all(len(re.findall(r"(?<!\\)\|", row)) == 5 for row in rows)
+
+
+def test_readme_examples_load():
+    """What the user's page tells people to write works when laid over config.yaml."""
+    page = (config.CONFIG_FOLDER / "README.head.md").read_text(encoding="utf-8")
+    examples = re.findall(r"```yaml\n(.*?)```", page, flags=re.DOTALL)
+    assert len(examples) >= 5
+    for text in examples:
+        example = yaml.safe_load(text)
+        raw = config._merged(copy.deepcopy(PAPER), example)
+        if "run" not in example and "materials" in example:
+            raw["run"]["materials"] = list(example["materials"])
+        config.load(raw)
+
+
+def test_paper_configuration():
+    """The default configuration repeats the paper's four cases and numbers."""
+    paper = config.load(PAPER)
+    materials = paper["materials"]
+    assert {name: m["case"] for name, m in materials.items()} == {
+        "spheres": "I",
+        "grains": "II",
+        "nmc": "III",
+        "carbonate": "IV",
+    }
+    assert config.cases(paper) == [("alternate", n_h) for n_h in (0, 1, 3, 5, 10)]
+    assert paper["run"]["samples"] == 25
+    for material in materials.values():
+        train, alternate = material["train"], material["reconstruct"]["alternate"]
+        assert (train["steps"], train["batch"], train["learning_rate"]) == (50000, 32, 3e-4)
+        assert (train["timesteps"], train["beta_start"], train["beta_end"]) == (1000, 1e-4, 1e-2)
+        assert (train["schedule"], train["prediction"]) == ("linear", "epsilon")
+        assert (alternate["steps"], alternate["variance"]) == (None, "beta")
+        assert material["slices"]["augment"] == "dihedral"
+        assert material["reconstruct"]["shape"] == [64, 64, 64]
+    crop = materials["nmc"]["source"]["crop"]
+    assert [end - start for start, end in crop] == [64, 64, 300]
+    assert materials["nmc"]["slices"]["axes"] == ["x"]
+
+
+def test_minimal_material_is_complete():
+    """A source is enough; the result is plain and safe to hand to Snakemake."""
+    raw = minimal()
+    before = copy.deepcopy(raw)
+    loaded = config.load(raw)
+    rock = loaded["materials"]["my_rock"]
+    assert raw == before
+    assert json.loads(json.dumps(loaded)) == loaded
+    assert config.cases(loaded) == [("evidence", 0)]
+    assert rock["title"] == "my_rock"
+    assert rock["source"]["path"] == "my_rock.tif"
+    assert "spheres" not in rock["source"]
+    assert rock["evaluate"]["max_lag"] == 32
+    rock["reconstruct"]["shape"].append(1)
+    rock["train"]["channels"].append(1)
+    assert config.load(raw)["materials"]["my_rock"]["train"]["channels"] == [64, 128, 256, 256]
+
+
+def test_defaults_lie_between_schema_and_material():
+    """schema < defaults < material, key by key; lists are replaced."""
+    raw = minimal(train__steps=7)
+    raw["defaults"] = {
+        "train": {"steps": 5, "batch": 4, "channels": [8, 16], "attention": [False, True]}
+    }
+    train = config.load(raw)["materials"]["my_rock"]["train"]
+    assert (train["steps"], train["batch"], train["timesteps"]) == (7, 4, 1000)
+    assert train["channels"] == [8, 16]
+
+
+def test_null_takes_a_default_back():
+    """A laid-over configuration can turn a url into a path."""
+    raw = minimal(source__url=None, source__sha256=None)
+    assert config.load(raw)["materials"]["my_rock"]["source"]["url"] is None
+
+
+def test_generator_settings_are_filled():
+    """The settings of the generator that is used, and no others."""
+    raw = minimal(source={"generator": "spheres", "spheres": {"volume_fraction": 0.3}})
+    source = config.load(raw)["materials"]["my_rock"]["source"]
+    assert source["spheres"]["volume_fraction"] == 0.3
+    assert source["spheres"]["shape"] == [300, 64, 64]
+    assert "grains" not in source
+
+
+def test_sizes_follow_patch_and_shape():
+    """What null stands for is filled in from the other settings."""
+    raw = minimal(slices__patch=32)
+    rock = config.load(raw)["materials"]["my_rock"]
+    assert (rock["reconstruct"]["shape"], rock["evaluate"]["max_lag"]) == ([32] * 3, 16)
+    raw = minimal(reconstruct__shape=[128, 64, 24])
+    rock = config.load(raw)["materials"]["my_rock"]
+    assert (rock["reconstruct"]["shape"], rock["evaluate"]["max_lag"]) == ([128, 64, 24], 12)
+
+
+def test_whole_numbers_become_int():
+    """25.0 is a whole number in JSON schema, but range() wants an int."""
+    raw = minimal(source__crop=[[0.0, 64.0], [0, 64]])
+    raw["run"]["samples"] = 25.0
+    loaded = config.load(raw)
+    assert isinstance(loaded["run"]["samples"], int)
+    crop = loaded["materials"]["my_rock"]["source"]["crop"]
+    assert isinstance(crop[0][1], int)
+
+
+def test_home_folder(folder, monkeypatch):
+    """~ means the home folder, as in a shell."""
+    monkeypatch.setenv("HOME", str(folder))
+    raw = minimal(source__path="~/my_rock.tif", model="~/models/my_rock")
+    rock = config.load(raw)["materials"]["my_rock"]
+    assert rock["source"]["path"] == f"{folder}/my_rock.tif"
+    assert rock["model"] == f"{folder}/models/my_rock"
+
+
+def test_unselected_materials_may_be_incomplete():
+    """The library may name files that are elsewhere, but no wrong keys."""
+    raw = minimal()
+    raw["materials"]["other"] = {"source": {"path": "elsewhere.tif"}}
+    raw["materials"]["empty"] = {}
+    config.load(raw)
+    raw["materials"]["other"]["sorce"] = {}
+    assert message(raw) == "materials.other.sorce: unknown key; did you mean source?"
+
+
+def test_reconstruction_settings():
+    """One flat dict holds what a reconstruction depends on."""
+    rock = config.load(minimal(reconstruct__alternate__order="random"))["materials"]["my_rock"]
+    settings = config.reconstruction_settings(rock, "alternate", 3)
+    assert settings["rule"] == "alternate"
+    assert settings["n_h"] == 3
+    assert settings["shape"] == [64, 64, 64]
+    assert settings["slices_per_pass"] == 64
+    assert settings["order"] == "random"
+    assert "weight" not in settings
+    evidence = config.reconstruction_settings(rock, "evidence", 0)
+    assert (evidence["steps"], evidence["spacing"], evidence["start"]) == (50, "karras", "mean")
+
+
+def test_cases_go_rule_by_rule_and_skip_empty_ones():
+    """An empty list is how a laid-over configuration switches a rule off."""
+    raw = minimal()
+    raw["run"]["cases"] = {"evidence": [0], "average": [], "alternate": [10, 0]}
+    assert config.cases(config.load(raw)) == [("alternate", 10), ("alternate", 0), ("evidence", 0)]
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "expected"),
+    [
+        ("slices.pach", 64, "slices.pach: unknown key; did you mean patch?"),
+        ("patch", 64, "patch: unknown key; did you mean slices.patch?"),
+        ("train.qqq", 1, "train.qqq: unknown key; expected one of steps, batch"),
+        ("train.steps", "many", "train.steps: found the text 'many', expected a whole number"),
+        ("train.steps", True, "train.steps: found true, expected a whole number of at least 1"),
+        ("train.steps", 0, "train.steps: found 0, expected a whole number of at least 1"),
+        ("train.steps", None, "train.steps: found nothing (null), expected a whole number"),
+        ("train.learning_rate", "3e-4", "YAML reads this as text, write 0.0003"),
+        ("train.learning_rate", "1e-5", "YAML reads this as text, write 1.0e-05"),
+        ("train.learning_rate", float("nan"), "train.learning_rate: found NaN, expected a number"),
+        ("train.ema", 1, "train.ema: found 1, expected a number of at least 0 and below 1"),
+        ("train", None, "train: found nothing (null), expected a section of keys (steps, batch"),
+        ("train", [1], "train: found [1], expected a section of keys"),
+        ("train.schedule", "linea", "found the text 'linea', expected one of linear, cosine"),
+        ("train.channels", [8, "x"], "train.channels[1]: found the text 'x', expected a whole"),
+        ("train.channels", [], "train.channels: found [], expected a list of whole numbers"),
+        ("train.channels", [8, 16], "train.attention: found 4 values, expected 2"),
+        ("train.beta_start", 0.5, "train.beta_start: found 0.5, expected at most beta_end"),
+        ("train.zero_terminal_snr", True, "train.prediction: found epsilon, expected v_predict"),
+        ("slices.patch", 60, "slices.patch: found 60, expected multiples of 8"),
+        ("slices.axes", ["x", "w"], "slices.axes[1]: found the text 'w', expected one of x, y, z"),
+        ("slices.axes", ["x", "x"], 'slices.axes: found ["x", "x"], expected a list of diff'),
+        ("reconstruct.shape", [64, 64], "reconstruct.shape: found [64, 64], expected a list of 3"),
+        ("reconstruct.shape", [64, 64, 65], "reconstruct.shape: found 64, 64, 65, expected multi"),
+        ("reconstruct.evidence.steps", 1001, "reconstruct.evidence.steps: found 1001, expected at"),
+        ("reconstruct.alternate.steps", 1001, "reconstruct.alternate.steps: found 1001, expected"),
+        ("check.steps", 1001, "check.steps: found 1001, expected at most 1000, the time steps"),
+        ("train.timesteps", 40, "reconstruct.evidence.steps: found 50, expected at most 40"),
+        ("check.sigma_min", 50, "check.sigma_min: found 50, expected less than sigma_max"),
+        ("evaluate.max_lag", 64, "evaluate.max_lag: found 64, expected less than 64"),
+        ("case", "V", "case: found the text 'V', expected one of I, II, III, IV, null"),
+        ("model", "models/none", "model: no folder 'models/none' (looked in "),
+        ("source", {}, "source: found none of path, url and generator, expected exactly one"),
+        ("source.url", "rock.tif", "source.url: found the text 'rock.tif', expected an address"),
+        ("source.url", "https://example.org/", "expected an address that begins with http://"),
+        ("source", {"url": URL}, "source.sha256: missing; a url needs the checksum"),
+        ("source.sha256", "abc", "source.sha256: found the text 'abc', expected a SHA-256"),
+        ("source.generator", "spheres", "source: found path and generator, expected exactly one"),
+        ("source.path", "none.tif", "source.path: no file or folder 'none.tif' (looked in "),
+        ("source.grains", {}, "source.grains: has no effect without `generator: grains`"),
+        ("source.crop", [[0, 64]], "source.crop: found [[0, 64]], expected a list of pairs"),
+        ("source.crop", [[0, 64], [0, -1]], "source.crop[1][1]: found -1, expected a whole"),
+        ("source.crop", [[0, 64], [9, 9]], "source.crop[1]: found [9, 9], expected a start below"),
+        ("source.crop", "all", "source.crop: found the text 'all', expected a list of pairs"),
+        ("source.segmentation", "threshold", "source.threshold: missing; `segmentation: thresh"),
+        ("source.select", [], "source.select: found [], expected a label, a list of"),
+        ("source.select", 1.5, "source.select: found 1.5, expected a label, a list of"),
+        ("source.select", [1, "b"], "source.select[1]: found the text 'b', expected a whole"),
+    ],
+)
+def test_bad_material(key, value, expected):
+    """Everything that can be wrong in a material is told with its full key."""
+    raw = minimal(**{key.replace(".", "__"): value})
+    found = message(raw)
+    assert found.startswith("materials.my_rock.")
+    assert expected in found
+    assert "more problem" not in found or key in ("train.timesteps",)
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "expected"),
+    [
+        ("run.materials", ["my_rok"], "run.materials[0]: unknown material 'my_rok'; did you mean "),
+        ("run.materials", ["q"], "run.materials[0]: unknown material 'q'; materials has: my_rock"),
+        ("run.materials", [], "run.materials: found [], expected a list of different names"),
+        ("run.materials", ["my_rock"] * 2, "run.materials: found ["),
+        ("run.materials", [1], "run.materials[0]: found 1, expected text"),
+        ("run", {}, "run.materials: missing; Materials to reconstruct"),
+        ("run.cases", {"alternative": [0]}, "run.cases.alternative: unknown key; did you mean alt"),
+        ("run.cases", {"alternate": [0, -1]}, "run.cases.alternate[1]: found -1, expected a whole"),
+        ("run.cases", {"alternate": 10}, "run.cases.alternate: found 10, expected a list of"),
+        ("run.cases", {"alternate": [1, 1]}, "run.cases.alternate: found [1, 1], expected a list"),
+        ("run.cases", {"alternate": [0.5]}, "run.cases.alternate[0]: found 0.5, expected a whole"),
+        ("run.cases", {}, "run.cases: found no case, expected at least one"),
+        ("run.cases", {"alternate": []}, "run.cases: found no case, expected at least one"),
+        ("run.samples", 0, "run.samples: found 0, expected a whole number of at least 1"),
+        ("run.device", "gpu", "run.device: found the text 'gpu', expected one of auto, cpu, cuda"),
+        ("run.mirror", "none", "run.mirror: no folder 'none' (looked in "),
+        ("runs", {}, "runs: unknown key; did you mean run?"),
+        ("defaults", None, "defaults: found nothing (null), expected a section of keys (slices"),
+        ("defaults.train", {"stepz": 1}, "defaults.train.stepz: unknown key; did you mean steps?"),
+        ("defaults.source", {}, "defaults.source: unknown key; expected one of slices, train"),
+        ("materials", None, "materials: found nothing (null), expected a section of keys"),
+        ("materials.my_rock", None, "materials.my_rock: found nothing (null), expected a section"),
+        (
+            "materials.my_rock",
+            {},
+            "materials.my_rock.source: found none of path, url and generator",
+        ),
+        ("materials.a b", {}, "materials: the name 'a b' does not do for a folder"),
+        ("materials.../up", {}, "materials: the name '../up' does not do for a folder"),
+        ("materials.up\n", {}, r"materials: the name 'up\n' does not do for a folder"),
+        ("materials.Tables", {}, "materials.Tables: results/tables has another use"),
+        ("materials.MY_ROCK", {}, "another name differs in upper and lower case only"),
+    ],
+)
+def test_bad_run(key, value, expected):
+    """Everything that can be wrong outside a material is told with its full key."""
+    raw = minimal()
+    put(raw, key.split(".", 1), value)
+    assert expected in message(raw)
+
+
+@pytest.mark.parametrize("raw", [None, {}])
+def test_empty_configuration(raw):
+    """An empty file is no traceback."""
+    assert message(raw).startswith("the configuration is empty")
+
+
+def test_missing_section():
+    """The sections that must be there are asked for by name."""
+    assert message({"run": {"materials": ["a"]}}).startswith("materials: missing; The library")
+
+
+def test_name_that_is_no_text():
+    """YAML reads unquoted names such as 12 or yes as something else."""
+    raw = minimal()
+    raw["materials"][12] = {"source": {"path": "my_rock.tif"}}
+    assert message(raw) == "materials: the name 12 is not text; put it in quotes"
+
+
+def test_key_that_is_no_text():
+    """The same inside a material."""
+    assert "train.12: unknown key" in message(minimal(train={12: 1}))
+
+
+def test_further_problems_are_counted():
+    """The first problem is told, and how many there are."""
+    raw = minimal(slices__patch=-1, train__steps=0)
+    assert message(raw).endswith("(and 1 more problem)")
+    raw["run"]["samples"] = 0
+    assert message(raw).endswith("(and 2 more problems)")
+
+
+def test_model_replaces_training_settings():
+    """With a model, the limits of the network that would be trained do not hold."""
+    config.load(minimal(model="models/my_rock", slices__patch=60, train__timesteps=10))
+
+
+def test_rule_that_is_not_run_needs_no_steps():
+    """A short schedule for one rule is no error because of the defaults of another."""
+    raw = minimal(train__timesteps=40)
+    raw["run"]["cases"] = {"alternate": [0]}
+    config.load(raw)
+
+
+def test_source_settings_without_effect():
+    """Settings that would be ignored are told, since the user meant something by them."""
+    raw = minimal(source__segmentation="otsu", source__threshold=100)
+    assert "source.threshold: has no effect with `segmentation: otsu`" in message(raw)
+    raw = minimal(source={"generator": "spheres", "select": 1})
+    assert "source.select: has no effect with a generator" in message(raw)
+    config.load(minimal(source__threshold=100))
+
+
+def test_generator_settings_are_arguments():
+    """The section of a generator has the keys and defaults of its function."""
+    generators = pytest.importorskip("micro3diff.sources.generators")
+    for name in ("spheres", "grains"):
+        raw = minimal(source={"generator": name})
+        filled = config.load(raw)["materials"]["my_rock"]["source"][name]
+        parameters = inspect.signature(getattr(generators, name)).parameters
+        defaults = {key: parameter.default for key, parameter in parameters.items()}
+        assert {k: list(v) if isinstance(v, tuple) else v for k, v in defaults.items()} == filled
+
+
+def test_phase_that_cannot_be_there():
+    """Phase 2 of a two-phase material would give empty curves after hours."""
+    raw = minimal(source__select=2, evaluate__phase=2)
+    assert "evaluate.phase: found 2, expected less than 2" in message(raw)
+
+
+def test_a_case_belongs_to_one_material():
+    """Figures are numbered by case."""
+    raw = minimal(case="I")
+    raw["materials"]["b"] = {"case": "I", "source": {"generator": "spheres"}}
+    config.load(raw)
+    raw["run"]["materials"].append("b")
+    assert message(raw).startswith("materials.b.case: my_rock is case I too")
+
+
+def test_downloads_of_one_name():
+    """results/downloads holds one file of a name."""
+    raw = minimal(source={"url": URL, "sha256": SHA256.upper()})
+    raw["materials"]["b"] = {"source": {"url": URL, "sha256": SHA256}}
+    raw["run"]["materials"].append("b")
+    assert config.load(raw)["materials"]["my_rock"]["source"]["sha256"] == SHA256
+    raw["materials"]["b"]["source"]["url"] = "https://example.org/other/rock.tif"
+    assert message(raw).startswith("materials.b.source.url: my_rock downloads another file")
+
+
+def test_download_name():
+    """An address is unquoted, and what is not the path is left out."""
+    url = "https://example.org/b/c%20d.tif?download=1"
+    assert config.download_name(url) == "c d.tif"
+    config.load(minimal(source={"url": url, "sha256": SHA256}))
+
+
+def test_imports_are_light():
+    """The configuration is read in Snakemake's own environment, many times."""
+    heavy = "torch numpy scipy pandas porespy pyvista matplotlib tifffile diffusers"
+    code = f"import sys, micro3diff.config; print([m for m in {heavy.split()} if m in sys.modules])"
+    found = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={"PYTHONPATH": str(config.CONFIG_FOLDER.parent / "src")},
+    )
+    assert found.stdout.strip() == "[]"

@@ -1,0 +1,193 @@
+"""Tables against the metrics they are made of, and intervals against repeated experiments."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from micro3diff import evaluation
+from micro3diff.errors import InputError
+from micro3diff.evaluation import Case
+from micro3diff.metrics import error_rate, lineal_path, two_point_correlation
+
+DATA = Path(__file__).parents[3] / "shared" / "data"
+
+
+def random_labels(*shape, seed=0, fraction=0.4):
+    return (np.random.default_rng(seed).random(shape) < fraction).astype(np.uint8)
+
+
+def values(table, metric):
+    return evaluation.curve_values(table, metric)[0]
+
+
+def test_curves_of_a_volume_are_the_metrics():
+    """A 3D table holds S2 and LP of the volume, S2 along the directions asked for."""
+    labels = random_labels(8, 9, 10)
+    table = evaluation.curve_table(labels, max_lag=3, along="radial")
+    assert list(table.columns) == ["metric", "lag", "value"]
+    s2 = two_point_correlation(labels, max_lag=3, along="radial")
+    np.testing.assert_array_equal(values(table, "S2"), s2.values)
+    np.testing.assert_array_equal(values(table, "LP"), lineal_path(labels, max_lag=3).values)
+
+
+@pytest.mark.parametrize("along", ["axes", "diagonals", "radial"])
+def test_a_volume_in_2d_is_the_mean_over_its_slices(along):
+    """For materials known from images, each family of planes counts alike."""
+    labels = random_labels(6, 7, 8)
+    s2, lp = [], []
+    for axis in range(3):
+        slices = np.moveaxis(labels, axis, 0)
+        curves = [two_point_correlation(s, max_lag=3, along=along).values for s in slices]
+        s2.append(np.mean(curves, axis=0))
+        lp.append(np.mean([lineal_path(s, max_lag=3).values for s in slices], axis=0))
+    table = evaluation.curve_table(labels, dimension=2, along=along)
+    np.testing.assert_allclose(values(table, "S2"), np.mean(s2, axis=0), rtol=1e-12)
+    np.testing.assert_allclose(values(table, "LP"), np.mean(lp, axis=0), rtol=1e-12)
+
+
+def test_a_stack_is_judged_by_its_images():
+    """Images of a stack are independent: nothing is measured across them, few images suffice."""
+    images = random_labels(2, 12, 14)
+    table = evaluation.curve_table(images, kind="stack")
+    per_image = evaluation.measure(images, kind="image")
+    assert table["lag"].max() == 6
+    for metric in evaluation.METRICS:
+        mean = evaluation.curve_values(per_image, metric).mean(axis=0)
+        np.testing.assert_allclose(values(table, metric), mean, rtol=1e-12)
+
+
+def test_the_source_decides_the_dimension():
+    """Volumes are judged in 3D, images in 2D, unless the user says otherwise."""
+    assert evaluation.resolve_dimension("volume") == 3
+    assert evaluation.resolve_dimension("volume", 2) == 2
+    assert evaluation.resolve_dimension("image") == evaluation.resolve_dimension("stack") == 2
+    with pytest.raises(InputError, match="evaluate.dimension: found 3 .*'image'"):
+        evaluation.curve_table(random_labels(8, 8), kind="image", dimension=3)
+    with pytest.raises(InputError, match="stack: found 2 dimensions; expected 3"):
+        evaluation.curve_table(random_labels(8, 8), kind="stack")
+
+
+def test_measure_takes_one_volume_at_a_time():
+    """A generator is enough, and samples are numbered in its order."""
+    volumes = [random_labels(6, 6, 6, seed=seed) for seed in range(3)]
+    table = evaluation.measure((v for v in volumes), phase=0, max_lag=2)
+    assert list(table.columns) == ["sample", "metric", "lag", "value"]
+    curves = evaluation.curve_values(table, "LP")
+    assert curves.shape == (3, 3)
+    np.testing.assert_array_equal(curves[2], lineal_path(volumes[2], 0, 2).values)
+    with pytest.raises(InputError, match="samples: found none"):
+        evaluation.measure([])
+
+
+def test_tables_survive_the_csv(tmp_path):
+    """What is read back is what was written, to the last bit."""
+    table = evaluation.measure([random_labels(7, 7, 7)] * 2)
+    evaluation.write_table(tmp_path / "curves.csv", table)
+    pd.testing.assert_frame_equal(pd.read_csv(tmp_path / "curves.csv"), table)
+    assert [path.name for path in tmp_path.iterdir()] == ["curves.csv"]
+
+
+def test_missing_lags_are_named():
+    """A damaged table does not become a NaN in the results."""
+    table = evaluation.measure([random_labels(7, 7, 7)] * 2)
+    is_s2 = table["metric"] == "S2"
+    for damaged in (table.drop(index=1), table[~is_s2], table[~is_s2 | (table["lag"] != 1)]):
+        with pytest.raises(InputError, match="S2 is missing"):
+            evaluation.curve_values(damaged, "S2")
+
+
+def test_the_interval_covers_the_error():
+    """The 95 % interval holds the true error in nearly 95 of 100 repeated experiments."""
+    rng = np.random.default_rng(0)
+    reference = np.exp(-np.arange(8) / 3)
+    truth = 1.3 * reference
+    inside = 0
+    for seed in range(200):
+        amplitude = rng.normal(1, 0.2, size=(25, 1))
+        error, low, high = evaluation.bootstrap_error(reference, amplitude * truth, 500, seed=seed)
+        assert low <= error <= high
+        inside += low <= error_rate(reference, truth) <= high
+    assert 0.88 <= inside / 200 <= 0.99
+
+
+def test_the_interval_is_reproducible_and_needs_two_samples():
+    """The same seed gives the same interval; one volume says nothing about the spread."""
+    reference, curves = np.ones(4), np.random.default_rng(0).random((5, 6))
+    first = evaluation.bootstrap_error(reference, curves)
+    assert first == evaluation.bootstrap_error(reference, curves)
+    assert first[0] == error_rate(reference, curves.mean(axis=0))
+    error, low, high = evaluation.bootstrap_error(reference, curves[:1])
+    assert error > 0 and np.isnan([low, high]).all()
+
+
+def two_cases():
+    reference = evaluation.curve_table(random_labels(12, 12, 12, seed=9))
+    volumes = [random_labels(12, 12, 12, seed=seed) for seed in range(4)]
+    return [
+        Case("spheres", "alternate", 10, evaluation.measure(volumes), reference, "I"),
+        Case("my_rock", "evidence", 0, evaluation.measure(volumes[:1], max_lag=4), reference),
+    ]
+
+
+def test_error_table_has_the_contract_columns():
+    """error_rates.csv is read by others: its columns are fixed."""
+    cases = two_cases()
+    table = evaluation.error_table(cases)
+    assert ",".join(table.columns) == (
+        "material,n_h,rule,metric,error_percent,ci_low,ci_high,n_volumes,paper_percent"
+    )
+    assert table["metric"].tolist() == ["S2", "LP"] * 2
+    assert table["n_volumes"].tolist() == [4, 4, 1, 1]
+    assert table["paper_percent"].tolist()[:2] == [1.88, 4.56]
+    assert table["paper_percent"][2:].isna().all() and table["ci_low"][2:].isna().all()
+    mean = evaluation.curve_values(cases[0].curves, "LP").mean(axis=0)
+    expected = error_rate(values(cases[0].reference, "LP"), mean)
+    assert table["error_percent"][1] == expected
+    assert list(evaluation.error_table([]).columns) == list(table.columns)
+
+
+def test_volume_fraction_table():
+    """Volume fractions are those of the voxels, with the spread between volumes."""
+    table = evaluation.volume_fraction_table(two_cases())
+    fractions = [random_labels(12, 12, 12, seed=seed).mean() for seed in range(4)]
+    assert table["mean"].tolist() == pytest.approx([np.mean(fractions), fractions[0]])
+    assert table["std"][0] == pytest.approx(np.std(fractions, ddof=1))
+    assert np.isnan(table["std"][1])
+    assert table["n_volumes"].tolist() == [4, 1]
+    assert table["reference"][0] == pytest.approx(random_labels(12, 12, 12, seed=9).mean())
+
+
+def test_timing_table():
+    """Times are medians over the volumes, relative to 2D generation with the same network."""
+    runs = [
+        {"wall_seconds": s, "network_passes": 1000, "device": d}
+        for s, d in [(10.0, "cpu"), (30.0, "cuda"), (14.0, "cpu")]
+    ]
+    provenance = {("spheres", "alternate", 0): runs, ("my_rock", "evidence", 3): runs[:1]}
+    table = evaluation.timing_table(provenance, {"spheres": 7.0})
+    assert ",".join(table.columns) == (
+        "material,rule,n_h,n_volumes,seconds_median,seconds_2d,relative_time,network_passes,device"
+    )
+    assert table["seconds_median"].tolist() == [14, 10]
+    assert table["relative_time"][0] == 2 and np.isnan(table["relative_time"][1])
+    assert table["device"].tolist() == ["cpu, cuda", "cpu"]
+    assert table["network_passes"].tolist() == [1000, 1000]
+
+
+def test_images_of_the_material_itself_score_well():
+    """Half of a real stack scores near the other half, and its inverse badly."""
+    file = DATA / "nmc_cathode" / "nmc1cal_public.tif"
+    if not file.exists():
+        pytest.skip(f"needs the real volume {file.name}, which is not beside the repository")
+    labels = pytest.importorskip("tifffile").imread(file)[:, :64, :64] == 1
+    reference = evaluation.curve_table(labels[::4], kind="stack")
+    same = evaluation.score_images(labels[2::4], reference)
+    other = evaluation.score_images(~labels[2::4], reference)
+    assert same["metric"].tolist() == ["S2", "LP"]
+    assert (same["error_percent"] < 2).all() and (other["error_percent"] > 10).all()
+    assert (same["ci_low"] <= same["ci_high"]).all()
+    assert same["n_images"][0] == len(labels[2::4])
+    assert same["volume_fraction"][0] == pytest.approx(labels[2::4].mean())
+    assert same["reference_volume_fraction"][0] == pytest.approx(labels[::4].mean())

@@ -1,0 +1,276 @@
+"""Every accepted file gives the same numbers, and every bad one an error that says how to mend."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tifffile
+from PIL import Image
+
+from micro3diff.errors import InputError
+from micro3diff.sources import load_source
+from micro3diff.sources.readers import read_array
+
+ROOT = Path(__file__).resolve().parents[2]
+DATA = Path(os.environ.get("MICRO3DIFF_DATA", ROOT.parent / "shared" / "data"))
+needs_data = pytest.mark.skipif(
+    not DATA.is_dir(), reason=f"no real images in {DATA}; set MICRO3DIFF_DATA to their folder"
+)
+
+IMAGE = np.random.default_rng(0).integers(0, 200, (20, 30))
+VOLUME = np.random.default_rng(1).integers(0, 2, (10, 12, 14)).astype(np.uint8)
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "int16", "uint16", "int32", "uint32", "f4", "f8"])
+def test_tiff_of_any_depth(tmp_path, dtype):
+    """Values and type are those of the file."""
+    tifffile.imwrite(tmp_path / "image.TIF", IMAGE.astype(dtype))
+    found = read_array(tmp_path / "image.TIF")
+    assert np.array_equal(found, IMAGE) and found.dtype == dtype
+
+
+def test_one_bit_tiff(tmp_path):
+    """Bilevel scans are labels 0 and 1."""
+    tifffile.imwrite(tmp_path / "image.tif", IMAGE > 100, photometric="minisblack")
+    assert np.array_equal(read_array(tmp_path / "image.tif"), IMAGE > 100)
+
+
+@pytest.mark.parametrize("settings", [{}, {"imagej": True}, {"compression": "zlib"}, {"ome": True}])
+def test_volumes_of_every_flavour(tmp_path, settings):
+    """Multi-page files of the usual programs are volumes (z, y, x)."""
+    tifffile.imwrite(tmp_path / "volume.tif", VOLUME, photometric="minisblack", **settings)
+    assert np.array_equal(read_array(tmp_path / "volume.tif"), VOLUME)
+
+
+def test_separate_pages_are_a_volume_and_single_axes_are_dropped(tmp_path):
+    """Pages without metadata are put together; (1, y, x) is an image."""
+    with tifffile.TiffWriter(tmp_path / "pages.tif") as tif:
+        for page in VOLUME:
+            tif.write(page, contiguous=False, metadata=None)
+    assert np.array_equal(read_array(tmp_path / "pages.tif"), VOLUME)
+    np.save(tmp_path / "one.npy", IMAGE[None])
+    assert read_array(tmp_path / "one.npy").shape == IMAGE.shape
+
+
+@pytest.mark.parametrize("mode, dtype", [("L", "u1"), ("I;16", "u2"), ("1", "bool")])
+def test_grey_png(tmp_path, mode, dtype):
+    """Grey PNG of 1, 8 and 16 bits."""
+    values = IMAGE.astype(dtype) if dtype != "bool" else IMAGE > 100
+    Image.fromarray(values).save(tmp_path / "image.png")
+    assert np.array_equal(read_array(tmp_path / "image.png"), values)
+
+
+def test_grey_palette_gives_greys(tmp_path):
+    """A PNG with a palette of greys is read as those greys."""
+    image = Image.fromarray((IMAGE % 20).astype(np.uint8), "P")
+    image.putpalette([255 - k // 3 for k in range(768)])
+    image.save(tmp_path / "image.png")
+    assert np.array_equal(read_array(tmp_path / "image.png"), 255 - IMAGE % 20)
+
+
+@pytest.mark.parametrize("suffix", [".png", ".tif"])
+def test_coloured_palette_gives_labels(tmp_path, suffix):
+    """The few entries of a coloured palette are labels; many entries are a colour image."""
+    palette = np.random.default_rng(0).integers(0, 256, (256, 3)).astype(np.uint8)
+
+    def save(indices, path):
+        if suffix == ".tif":
+            colours = palette.T.astype(np.uint16) * 257
+            tifffile.imwrite(path, indices, photometric="palette", colormap=colours)
+        else:
+            image = Image.fromarray(indices, "P")
+            image.putpalette(palette.ravel().tolist())
+            image.save(path)
+
+    save((IMAGE % 3).astype(np.uint8), tmp_path / f"few{suffix}")
+    assert np.array_equal(read_array(tmp_path / f"few{suffix}"), IMAGE % 3)
+    save(IMAGE.astype(np.uint8), tmp_path / f"many{suffix}")
+    with pytest.raises(InputError, match="colour image"):
+        read_array(tmp_path / f"many{suffix}")
+
+
+@pytest.mark.parametrize("channels", [2, 3, 4])
+@pytest.mark.parametrize("suffix", [".png", ".tif"])
+def test_grey_stored_as_colour(tmp_path, channels, suffix):
+    """Equal channels are grey, and alpha is no colour."""
+    image = np.repeat(IMAGE[..., None], channels, axis=2).astype(np.uint8)
+    if channels in (2, 4):
+        image[..., -1] = 255
+    path = tmp_path / f"image{suffix}"
+    if suffix == ".png":
+        Image.fromarray(image).save(path)
+    else:
+        photometric = "minisblack" if channels == 2 else "rgb"
+        tifffile.imwrite(path, image, photometric=photometric, planarconfig="contig")
+    assert np.array_equal(read_array(path), IMAGE)
+
+
+@pytest.mark.parametrize("suffix", [".png", ".tif", ".npy"])
+def test_colour_is_refused(tmp_path, suffix):
+    """A colour image gets advice on conversion, of every file type."""
+    image = np.random.default_rng(0).integers(0, 256, (20, 30, 3)).astype(np.uint8)
+    path = tmp_path / f"image{suffix}"
+    if suffix == ".png":
+        Image.fromarray(image).save(path)
+    elif suffix == ".tif":
+        tifffile.imwrite(path, image, photometric="rgb")
+    else:
+        np.save(path, image)
+    with pytest.raises(InputError, match=f"image{suffix}: found a colour image.*convert"):
+        read_array(path)
+
+
+def test_folder_in_natural_order(tmp_path):
+    """Images of a folder are stacked by number, and other files are passed over."""
+    for k in range(12):
+        Image.fromarray(np.full((5, 6), k, np.uint8)).save(tmp_path / f"slice_{k}.png")
+    (tmp_path / "notes.txt").write_text("about 0.4 um")
+    (tmp_path / ".hidden.png").write_text("")
+    assert read_array(tmp_path)[:, 0, 0].tolist() == list(range(12))
+
+
+def test_bad_folders(tmp_path):
+    """Empty folders, mixed sizes and volumes in a folder are refused by name."""
+    with pytest.raises(InputError, match="holds no images"):
+        read_array(tmp_path)
+    np.save(tmp_path / "a.npy", IMAGE)
+    np.save(tmp_path / "b.npy", IMAGE[1:])
+    with pytest.raises(InputError, match="b.npy: found 19 x 30.*a.npy has 20 x 30"):
+        read_array(tmp_path)
+    np.save(tmp_path / "b.npy", VOLUME)
+    with pytest.raises(InputError, match="b.npy.*expected a 2D image"):
+        read_array(tmp_path)
+
+
+def test_missing_file_names_the_nearest(tmp_path):
+    """A slip of the pen is found."""
+    np.save(tmp_path / "my_rock.npy", IMAGE)
+    with pytest.raises(InputError, match="my_rok.npy does not exist; did you mean.*my_rock.npy"):
+        read_array(tmp_path / "my_rok.npy")
+    with pytest.raises(InputError, match="there is no folder"):
+        read_array(tmp_path / "none" / "my_rock.npy")
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_not_finite_pixels(tmp_path, bad):
+    """NaN and infinite pixels are counted and located."""
+    image = IMAGE.astype(float)
+    image[3, 4] = bad
+    np.save(tmp_path / "image.npy", image)
+    with pytest.raises(InputError, match=r"found 1 NaN or infinite pixels, the first at \(3, 4\)"):
+        read_array(tmp_path / "image.npy")
+
+
+@pytest.mark.parametrize("suffix", [".tif", ".png", ".npy"])
+@pytest.mark.parametrize("part", [0, 0.4])
+def test_corrupt_files(tmp_path, suffix, part):
+    """Truncated files of every type give one line with the name."""
+    path = tmp_path / f"image{suffix}"
+    if suffix == ".tif":
+        tifffile.imwrite(path, VOLUME, compression="zlib")
+    elif suffix == ".png":
+        Image.fromarray(IMAGE.astype(np.uint8)).save(path)
+    else:
+        np.save(path, IMAGE)
+    path.write_bytes(path.read_bytes()[: int(part * path.stat().st_size)])
+    with pytest.raises(InputError, match=f"image{suffix}: not a readable") as caught:
+        read_array(path)
+    assert "\n" not in str(caught.value)
+
+
+def test_pages_cut_off_are_noticed(tmp_path):
+    """A file that lost its last pages is not a shorter volume."""
+    with tifffile.TiffWriter(tmp_path / "pages.tif") as tif:
+        for page in VOLUME:
+            tif.write(page, contiguous=False, metadata=None, compression="zlib")
+    whole = (tmp_path / "pages.tif").read_bytes()
+    for size in range(300, len(whole) - 50, 97):
+        (tmp_path / "pages.tif").write_bytes(whole[:size])
+        with pytest.raises(InputError, match="not a readable TIFF"):
+            read_array(tmp_path / "pages.tif")
+
+
+def test_other_types_are_refused(tmp_path):
+    """Unknown endings, pages of several sizes, channels, complex numbers."""
+    (tmp_path / "image.jpg").write_bytes(b"")
+    with pytest.raises(InputError, match="type .jpg, expected .tif"):
+        read_array(tmp_path / "image.jpg")
+    with tifffile.TiffWriter(tmp_path / "sizes.tif") as tif:
+        tif.write(IMAGE)
+        tif.write(IMAGE[1:])
+    with pytest.raises(InputError, match="2 images of different sizes"):
+        read_array(tmp_path / "sizes.tif")
+    np.save(tmp_path / "channels.npy", np.zeros((2, 3, 4, 5)))
+    with pytest.raises(InputError, match="shape"):
+        read_array(tmp_path / "channels.npy")
+    np.save(tmp_path / "complex.npy", IMAGE + 1j)
+    with pytest.raises(InputError, match="complex"):
+        read_array(tmp_path / "complex.npy")
+
+
+def test_load_source_of_a_file(tmp_path):
+    """A path alone is enough; provenance is ready for JSON."""
+    np.save(tmp_path / "rock.npy", VOLUME * 255)
+    source = load_source({"path": str(tmp_path / "rock.npy")})
+    assert source.kind == "volume" and source.labels.dtype == np.uint8
+    assert np.array_equal(source.labels, VOLUME)
+    assert (source.voxel_size, source.unit) == (None, "voxel")
+    assert source.origin["file"] == "rock.npy" and len(source.origin["sha256"]) == 64
+    assert source.origin["fractions"] == pytest.approx([1 - VOLUME.mean(), VOLUME.mean()])
+
+
+def test_load_source_settings(tmp_path):
+    """Crop, voxel size, and whether an array is a stack."""
+    np.save(tmp_path / "rock.npy", VOLUME)
+    settings = {"path": tmp_path / "rock.npy", "crop": [[0, 8], [2, 12], [0, 14]]}
+    source = load_source(settings | {"array": "stack", "voxel_size": 0.4, "unit": "um"})
+    assert source.kind == "stack" and source.labels.shape == (8, 10, 14)
+    assert (source.voxel_size, source.unit) == (0.4, "um")
+    for crop in ([[0, 8]], [[0, 8], [5, 5], [0, 14]], [[0, 8], [0, 12], [0, 15]]):
+        with pytest.raises(InputError, match="source.crop"):
+            load_source(settings | {"crop": crop})
+    np.save(tmp_path / "image.npy", VOLUME[0])
+    assert load_source({"path": tmp_path / "image.npy"}).kind == "image"
+    with pytest.raises(InputError, match="source.array: volume"):
+        load_source({"path": tmp_path / "image.npy", "array": "volume"})
+
+
+def test_load_source_of_a_folder_is_a_stack(tmp_path):
+    """Images of a folder have nothing to do with each other, unless said to be a volume."""
+    for k, image in enumerate(VOLUME):
+        np.save(tmp_path / f"{k}.npy", image)
+    assert load_source({"path": tmp_path}).kind == "stack"
+    assert load_source({"path": tmp_path, "array": "volume"}).kind == "volume"
+
+
+def test_load_source_of_a_generator():
+    """Generators need no file, and their settings are kept."""
+    settings = {"generator": "spheres", "spheres": {"shape": [48, 40, 40], "seed": 2}}
+    source = load_source(settings)
+    assert source.kind == "volume" and source.labels.shape == (48, 40, 40)
+    assert source.origin["settings"] == {"shape": [48, 40, 40], "seed": 2}
+    source = load_source({"generator": "grains", "grains": {"images": 2, "size": 40}})
+    assert source.kind == "stack" and source.labels.shape == (2, 40, 40)
+    with pytest.raises(InputError, match="source.generator"):
+        load_source({"generator": "cubes"})
+    with pytest.raises(InputError, match="source: found neither"):
+        load_source({})
+
+
+@needs_data
+@pytest.mark.parametrize(
+    "name, settings, shape, fraction",
+    [
+        ("nmc_cathode/nmc1cal_public.tif", {"select": 1}, (251, 180, 301), 0.502),
+        ("li2018_micrographs/carbonate.tif", {}, (256, 256), 0.139),
+        ("li2018_micrographs/composite.tif", {"phases": 3}, (256, 256), 0.269),
+        ("berea_sandstone/berea_public.tif", {"crop": [[0, 64]] * 3}, (64, 64, 64), None),
+    ],
+)
+def test_real_images(name, settings, shape, fraction):
+    """Real files are read as their descriptions say."""
+    source = load_source({"path": DATA / name, **settings})
+    assert source.labels.shape == shape
+    if fraction is not None:
+        assert source.origin["fractions"][1] == pytest.approx(fraction, abs=0.001)

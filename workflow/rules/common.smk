@@ -1,0 +1,118 @@
+"""What the rules share: the checked configuration, names, and the figures of each material."""
+
+import sys
+from pathlib import Path
+
+from snakemake.exceptions import WorkflowError
+
+# the Snakefile's folder, also when this workflow is a module of another one
+sys.path.insert(0, str(Path(workflow.current_basedir).parents[1] / "src"))
+
+from micro3diff.config import cases, download_name, load, reconstruction_settings
+from micro3diff.errors import InputError
+
+try:
+    settings = load(config)
+except InputError as error:
+    raise WorkflowError(f"configuration: {error}") from None
+
+RUN = settings["run"]
+MATERIALS = {name: settings["materials"][name] for name in RUN["materials"]}
+CASES = cases(settings)
+SAMPLES = RUN["samples"]
+DEVICE = RUN["device"]
+GPUS = 0 if DEVICE == "cpu" else 1
+DOWNLOADS = {
+    download_name(material["source"]["url"]): material["source"]
+    for material in MATERIALS.values()
+    if material["source"]["url"]
+}
+TRAINED = [name for name, material in MATERIALS.items() if not material["model"]]
+ADOPTED = [name for name, material in MATERIALS.items() if material["model"]]
+
+
+def one_of(names):
+    """A wildcard constraint: one of these names and no other."""
+    return "|".join(map(re.escape, names)) or "(?!)"
+
+
+wildcard_constraints:
+    material=one_of(MATERIALS),
+    plane_rule="alternate|average|evidence",
+    n_h=r"\d+",
+    sample=r"\d\d\d+",
+
+
+def case_folder(plane_rule, n_h):
+    """Folder of a case within its material's folder."""
+    return f"{plane_rule}_nh{n_h}"
+
+
+def volume_files(material, plane_rule, n_h, suffix, samples=SAMPLES):
+    """The volumes of a case (suffix tif) or their provenance (json)."""
+    folder = f"results/{material}/{case_folder(plane_rule, n_h)}"
+    return [f"{folder}/volume_{sample:03d}.{suffix}" for sample in range(samples)]
+
+
+def shown_cases():
+    """The case with the most harmonizing steps of each plane rule, to be drawn and compared."""
+    return list({case[0]: case for case in sorted(CASES, key=lambda case: case[1])}.values())
+
+
+def best_case():
+    """The case that stands for a material where one volume is shown."""
+    shown = dict(shown_cases())
+    plane_rule = "evidence" if "evidence" in shown else next(iter(shown))
+    return plane_rule, shown[plane_rule]
+
+
+def case_label(plane_rule, n_h):
+    """A case in a figure's legend."""
+    return f"{plane_rule}, n_h = {n_h}"
+
+
+# Figures are named after the paper's; materials that are none of its cases use their own name.
+PAPER_FIGURES = {
+    "training": {"I": "figure_1", "II": "figure_6", "III": "figure_8", "IV": "figure_10"},
+    "curves": {"I": "figure_4a", "II": "figure_4b", "III": "figure_4c", "IV": "figure_4d"},
+    "volume": {"II": "figure_7", "III": "figure_9", "IV": "figure_11"},
+    "denoiser": {},
+}
+
+
+def figure_materials(kind):
+    """Figure name -> material, for a kind of figure that every material has."""
+    numbers = PAPER_FIGURES[kind]
+    return {
+        numbers.get(material["case"], f"{kind}_{name}"): name
+        for name, material in MATERIALS.items()
+    }
+
+
+def figure_files(name):
+    """Both formats of a figure."""
+    return [f"results/figures/{name}.{suffix}" for suffix in ("png", "pdf")]
+
+
+def report_figure(category, name="{figure}", **labels):
+    """The files of a figure rule, its PNG in the report."""
+    png, pdf = figure_files(name)
+    caption = f"../report/{category.lower().replace(' ', '_')}.rst"
+    return [report(png, caption=caption, category=category, labels=labels), pdf]
+
+
+# The material that stands for all where the paper shows case I alone.
+SHOWCASE = next((n for n, m in MATERIALS.items() if m["case"] == "I"), next(iter(MATERIALS)))
+
+FIGURES = [
+    file
+    for name in [
+        *[name for kind in PAPER_FIGURES for name in figure_materials(kind)],
+        *[f"figure_{number}" for number in ("2", "3", "5", "12", "14", "S1")],
+    ]
+    for file in figure_files(name)
+]
+TABLES = [
+    f"results/tables/{name}.csv"
+    for name in ("error_rates", "timings", "denoisers", "volume_fractions")
+]

@@ -1,0 +1,178 @@
+"""The paper's figures, by its numbers, for the materials and cases of this run."""
+
+
+def of_figure(kind, pattern):
+    """Input function: ``pattern`` for the material that a figure of this kind shows."""
+    names = figure_materials(kind)
+    return lambda w: pattern.format(material=names[w.figure])
+
+
+def material_of(kind):
+    """Param function: the configuration of the material that a figure of this kind shows."""
+    names = figure_materials(kind)
+    return lambda w: MATERIALS[names[w.figure]]
+
+
+def volume_pattern(case, sample=0):
+    """Pattern of one volume of a case, the material left open."""
+    return volume_files("{material}", *case, "tif", sample + 1)[sample]
+
+
+rule figure_training:
+    input:
+        labels=of_figure("training", "results/{material}/source.tif"),
+        about=of_figure("training", "results/{material}/source.json"),
+        slices=of_figure("training", "results/{material}/slices.tif"),
+    output:
+        report_figure("Training data", material="{figure}"),
+    params:
+        title=lambda w: material_of("training")(w)["title"],
+    wildcard_constraints:
+        figure=one_of(figure_materials("training")),
+    log:
+        "results/logs/figures/{figure}.log",
+    conda:
+        "../../envs/figures.yaml"
+    script:
+        "../scripts/figure_training.py"
+
+
+rule figure_denoiser:
+    input:
+        loss=lambda w: (
+            of_figure("denoiser", "results/{material}/loss.csv")(w)
+            if figure_materials("denoiser")[w.figure] in TRAINED
+            else []
+        ),
+        slices=of_figure("denoiser", "results/{material}/slices.tif"),
+        samples=of_figure("denoiser", "results/{material}/check_2d.tif"),
+        scores=of_figure("denoiser", "results/{material}/check_2d.csv"),
+    output:
+        report_figure("2D denoiser", material="{figure}"),
+    wildcard_constraints:
+        figure=one_of(figure_materials("denoiser")),
+    log:
+        "results/logs/figures/{figure}.log",
+    conda:
+        "../../envs/figures.yaml"
+    script:
+        "../scripts/figure_denoiser.py"
+
+
+rule figure_volume:
+    input:
+        of_figure("volume", volume_pattern(best_case())),
+    output:
+        report_figure("Volumes", material="{figure}"),
+    params:
+        # grains are seen best without their boundaries
+        inverted=lambda w: material_of("volume")(w)["case"] == "II",
+    wildcard_constraints:
+        figure=one_of(figure_materials("volume")),
+    log:
+        "results/logs/figures/{figure}.log",
+    conda:
+        "../../envs/figures.yaml"
+    script:
+        "../scripts/figure_volume.py"
+
+
+rule figure_curves:
+    input:
+        reference=of_figure("curves", "results/{material}/reference.csv"),
+        curves=lambda w: [
+            f"results/{figure_materials('curves')[w.figure]}/{case_folder(*case)}/curves.csv"
+            for case in shown_cases()
+        ],
+    output:
+        report_figure("Correlation functions", material="{figure}"),
+    params:
+        labels=[case_label(*case) for case in shown_cases()],
+        voxel_size=lambda w: material_of("curves")(w)["source"]["voxel_size"],
+        unit=lambda w: material_of("curves")(w)["source"]["unit"],
+    wildcard_constraints:
+        figure=one_of(figure_materials("curves")),
+    log:
+        "results/logs/figures/{figure}.log",
+    conda:
+        "../../envs/figures.yaml"
+    script:
+        "../scripts/figure_curves.py"
+
+
+rule figure_2:
+    input:
+        [volume_pattern(case).format(material=SHOWCASE) for case in CASES],
+    output:
+        report_figure("Volumes", "figure_2", material="effect of n_h"),
+    params:
+        labels=[case_label(*case) for case in CASES],
+    log:
+        "results/logs/figures/figure_2.log",
+    conda:
+        "../../envs/figures.yaml"
+    script:
+        "../scripts/figure_2.py"
+
+
+rule figure_3:
+    input:
+        rules.timings.output,
+    output:
+        report_figure("Time and error", "figure_3", material="time"),
+    log:
+        "results/logs/figures/figure_3.log",
+    conda:
+        "../../envs/figures.yaml"
+    script:
+        "../scripts/figure_3.py"
+
+
+rule figure_5:
+    input:
+        rules.error_rates.output.errors,
+    output:
+        report_figure("Time and error", "figure_5", material="error rates"),
+    log:
+        "results/logs/figures/figure_5.log",
+    conda:
+        "../../envs/figures.yaml"
+    script:
+        "../scripts/figure_5.py"
+
+
+rule figures_12_14:
+    input:
+        rules.trace.output,
+    output:
+        sections=report_figure("Reverse process", "figure_12", material="sections"),
+        cubes=report_figure("Reverse process", "figure_14", material="planes"),
+    log:
+        "results/logs/figures/figures_12_14.log",
+    conda:
+        "../../envs/figures.yaml"
+    script:
+        "../scripts/figures_12_14.py"
+
+
+GALLERY_SAMPLES = min(4, SAMPLES)
+
+
+rule figure_S1:
+    input:
+        [
+            volume_pattern(best_case(), sample).format(material=name)
+            for name in MATERIALS
+            for sample in range(GALLERY_SAMPLES)
+        ],
+    output:
+        report_figure("Volumes", "figure_S1", material="several volumes"),
+    params:
+        titles=[material["title"] for material in MATERIALS.values()],
+        samples=GALLERY_SAMPLES,
+    log:
+        "results/logs/figures/figure_S1.log",
+    conda:
+        "../../envs/figures.yaml"
+    script:
+        "../scripts/figure_S1.py"

@@ -1,0 +1,126 @@
+"""S2, LP and what follows from them, against the material's own."""
+
+
+rule reference:
+    input:
+        labels=rules.source.output.labels,
+        about=rules.source.output.about,
+    output:
+        "results/{material}/reference.csv",
+    params:
+        settings=lambda w: MATERIALS[w.material]["evaluate"],
+    log:
+        "results/logs/reference/{material}.log",
+    conda:
+        "../../envs/metrics.yaml"
+    resources:
+        mem_mb=8000,
+        runtime=60,
+    script:
+        "../scripts/reference.py"
+
+
+rule curves:
+    input:
+        volumes=lambda w: volume_files(w.material, w.plane_rule, w.n_h, "tif"),
+        about=rules.source.output.about,
+    output:
+        "results/{material}/{plane_rule}_nh{n_h}/curves.csv",
+    params:
+        settings=lambda w: MATERIALS[w.material]["evaluate"],
+    log:
+        "results/logs/curves/{material}/{plane_rule}_nh{n_h}.log",
+    conda:
+        "../../envs/metrics.yaml"
+    resources:
+        mem_mb=8000,
+        runtime=120,
+    script:
+        "../scripts/curves.py"
+
+
+CASE_PARAMS = [
+    {
+        "material": name,
+        "rule": plane_rule,
+        "n_h": n_h,
+        "paper_case": material["case"],
+        "n_boot": material["evaluate"]["bootstrap"],
+    }
+    for name, material in MATERIALS.items()
+    for plane_rule, n_h in CASES
+]
+CASE_CURVES = [
+    f"results/{case['material']}/{case_folder(case['rule'], case['n_h'])}/curves.csv"
+    for case in CASE_PARAMS
+]
+
+
+rule error_rates:
+    input:
+        curves=CASE_CURVES,
+        references=[f"results/{case['material']}/reference.csv" for case in CASE_PARAMS],
+    output:
+        errors=report(
+            "results/tables/error_rates.csv",
+            caption="../report/error_rates.rst",
+            category="Tables",
+        ),
+        fractions=report(
+            "results/tables/volume_fractions.csv",
+            caption="../report/volume_fractions.rst",
+            category="Tables",
+        ),
+    params:
+        cases=CASE_PARAMS,
+    log:
+        "results/logs/error_rates.log",
+    conda:
+        "../../envs/metrics.yaml"
+    localrule: True
+    script:
+        "../scripts/error_rates.py"
+
+
+rule timings:
+    input:
+        volumes=[
+            file
+            for name in MATERIALS
+            for plane_rule, n_h in CASES
+            for file in volume_files(name, plane_rule, n_h, "json")
+        ],
+        images=[f"results/{name}/check_2d.json" for name in MATERIALS],
+    output:
+        report(
+            "results/tables/timings.csv",
+            caption="../report/timings.rst",
+            category="Tables",
+        ),
+    log:
+        "results/logs/timings.log",
+    conda:
+        "../../envs/metrics.yaml"
+    localrule: True
+    script:
+        "../scripts/timings.py"
+
+
+rule denoisers:
+    input:
+        [f"results/{name}/check_2d.csv" for name in MATERIALS],
+    output:
+        report(
+            "results/tables/denoisers.csv",
+            caption="../report/denoisers.rst",
+            category="Tables",
+        ),
+    params:
+        materials=list(MATERIALS),
+    log:
+        "results/logs/denoisers.log",
+    conda:
+        "../../envs/metrics.yaml"
+    localrule: True
+    script:
+        "../scripts/denoisers.py"

@@ -1,0 +1,56 @@
+"""From the 2D denoiser to volumes, one job a volume."""
+
+
+def reconstruction(wildcards):
+    """Settings of a case's volumes."""
+    material = MATERIALS[wildcards.material]
+    return reconstruction_settings(material, wildcards.plane_rule, int(wildcards.n_h))
+
+
+rule reconstruct:
+    input:
+        model="results/{material}/model",
+        source=rules.source.output.about,
+    output:
+        volume="results/{material}/{plane_rule}_nh{n_h}/volume_{sample}.tif",
+        about="results/{material}/{plane_rule}_nh{n_h}/volume_{sample}.json",
+    params:
+        settings=reconstruction,
+        precision=lambda w: MATERIALS[w.material]["train"]["precision"],
+        seed=lambda w: RUN["seed"] * 1_000_000 + int(w.sample),
+        device=DEVICE,
+    log:
+        "results/logs/reconstruct/{material}/{plane_rule}_nh{n_h}/volume_{sample}.log",
+    conda:
+        "../../envs/torch.yaml"
+    threads: 4
+    resources:
+        gpu=GPUS,
+        mem_mb=16000,
+        runtime=240,
+    script:
+        "../scripts/reconstruct.py"
+
+
+rule trace:
+    """One more volume of the showcase, with snapshots along its reverse process."""
+    input:
+        model=f"results/{SHOWCASE}/model",
+    output:
+        f"results/{SHOWCASE}/trace.npz",
+    params:
+        settings=reconstruction_settings(MATERIALS[SHOWCASE], *min(CASES, key=lambda c: c[1])),
+        precision=MATERIALS[SHOWCASE]["train"]["precision"],
+        seed=RUN["seed"] * 1_000_000,
+        device=DEVICE,
+    log:
+        "results/logs/trace.log",
+    conda:
+        "../../envs/torch.yaml"
+    threads: 4
+    resources:
+        gpu=GPUS,
+        mem_mb=16000,
+        runtime=240,
+    script:
+        "../scripts/trace.py"

@@ -1,0 +1,16 @@
+"""S2 and LP of the volumes of one case (rule ``curves``)."""
+
+from micro3diff.evaluation import measure, resolve_dimension, write_table
+from micro3diff.files import read_json
+from micro3diff.logs import configure_logging
+from micro3diff.volumes import read_labels
+
+if __name__ == "__main__":
+    configure_logging(snakemake.log[0])
+    settings = snakemake.params.settings
+    how = {key: settings[key] for key in ("phase", "max_lag", "along")}
+    # volumes are judged in the dimension that the source was seen in
+    kind = read_json(snakemake.input.about)["kind"]
+    dimension = resolve_dimension(kind, settings["dimension"])
+    table = measure(map(read_labels, snakemake.input.volumes), dimension=dimension, **how)
+    write_table(snakemake.output[0], table)

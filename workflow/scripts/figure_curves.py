@@ -1,0 +1,17 @@
+"""Draw S2 and LP of a material and its volumes (rule ``figure_curves``: figures 4a-d)."""
+
+import pandas as pd
+
+from micro3diff.figures.curves import plot_curves
+from micro3diff.logs import configure_logging
+
+if __name__ == "__main__":
+    configure_logging(snakemake.log[0])
+    curves = map(pd.read_csv, snakemake.input.curves)
+    plot_curves(
+        pd.read_csv(snakemake.input.reference),
+        dict(zip(snakemake.params.labels, curves, strict=True)),
+        snakemake.output,
+        unit=snakemake.params.unit,
+        voxel_size=snakemake.params.voxel_size,
+    )

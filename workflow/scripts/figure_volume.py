@@ -1,0 +1,11 @@
+"""Draw a volume and its sections (rule ``figure_volume``: figures 7, 9, 11)."""
+
+from micro3diff.figures.volumes import plot_volume
+from micro3diff.logs import configure_logging
+from micro3diff.volumes import read_labels
+
+if __name__ == "__main__":
+    configure_logging(snakemake.log[0])
+    plot_volume(
+        read_labels(snakemake.input[0]), snakemake.output, inverted=snakemake.params.inverted
+    )

@@ -1,0 +1,19 @@
+"""Wall times of all materials and cases (rule ``timings``)."""
+
+from collections import defaultdict
+from pathlib import Path
+
+from micro3diff.evaluation import timing_table, write_table
+from micro3diff.files import read_json
+from micro3diff.logs import configure_logging
+
+if __name__ == "__main__":
+    configure_logging(snakemake.log[0])
+    volumes = defaultdict(list)
+    for path in map(Path, snakemake.input.volumes):
+        about = read_json(path)
+        material = path.parents[1].name
+        settings = about["settings"]
+        volumes[material, settings["rule"], settings["n_h"]].append(about)
+    seconds_2d = {Path(p).parent.name: read_json(p)["wall_seconds"] for p in snakemake.input.images}
+    write_table(snakemake.output[0], timing_table(volumes, seconds_2d))

@@ -1,0 +1,19 @@
+"""Reconstruct a volume and keep snapshots of its reverse process (rule ``trace``)."""
+
+import torch
+
+from micro3diff.denoisers import choose_device
+from micro3diff.logs import configure_logging
+from micro3diff.reconstruction import trace
+
+if __name__ == "__main__":
+    configure_logging(snakemake.log[0])
+    torch.set_num_threads(snakemake.threads)
+    trace(
+        snakemake.input.model,
+        settings=snakemake.params.settings,
+        precision=snakemake.params.precision,
+        seed=snakemake.params.seed,
+        device=choose_device(snakemake.params.device),
+        path=snakemake.output[0],
+    )
