@@ -23,14 +23,17 @@ report: "workflow/report/workflow.rst"
 
 
 rule all:
+    default_target: True
     input:
         TABLES,
         FIGURES,
-    default_target: True
 
 
 onstart:
-    print(f"Micro3Diff: {len(MATERIALS)} materials, {len(CASES)} cases, {SAMPLES} volumes each")
+    require_sbatch()
+    print(
+        f"Micro3Diff: {len(MATERIALS)} materials, {len(CASES)} cases, {SAMPLES} volumes each"
+    )
 
 
 onsuccess:

@@ -15,34 +15,42 @@ from micro3diff import phases
 PLANES = {"yz": 2, "xz": 1, "xy": 0}
 
 
-def denoise_slices(denoiser, volume, sigma: float, axis: int, slices_per_pass: int):
-    """Denoise every slice normal to ``axis`` on its own.
+class PlaneRule:
+    """What the rules share: slices of one plane family through the 2D denoiser.
 
     ``slices_per_pass`` slices go through the network at once, which bounds the memory.
+    ``network_passes`` counts the passes of the whole volume.
     """
-    slices = volume.movedim(axis + 1, 0)
-    denoised = torch.empty_like(slices)
-    for start in range(0, len(slices), slices_per_pass):
-        chunk = slice(start, start + slices_per_pass)
-        denoised[chunk] = denoiser(slices[chunk], sigma)
-    return denoised.movedim(0, axis + 1)
+
+    def __init__(self, denoiser, slices_per_pass: int = 64):
+        self.denoiser = denoiser
+        self.slices_per_pass = slices_per_pass
+        self.network_passes = 0
+
+    def denoise_plane(self, volume: torch.Tensor, sigma: float, plane: str) -> torch.Tensor:
+        """Denoise every slice of one plane family on its own."""
+        axis = PLANES[plane] + 1  # after the channels
+        slices = volume.movedim(axis, 0)
+        denoised = torch.empty_like(slices)
+        for start in range(0, len(slices), self.slices_per_pass):
+            chunk = slice(start, start + self.slices_per_pass)
+            denoised[chunk] = self.denoiser(slices[chunk], sigma)
+        self.network_passes += 1
+        return denoised.movedim(0, axis)
 
 
-class Alternate:
+class Alternate(PlaneRule):
     """The paper's multi-plane denoising: one plane family a turn, the next one in the next turn.
 
     ``order`` is "cyclic" (yz, xz, xy) or "random" (drawn from ``seed`` and the turn).
     """
 
-    passes = 1
-
     def __init__(self, denoiser, slices_per_pass: int = 64, order: str = "cyclic", seed: int = 0):
-        self.denoiser = denoiser
-        self.slices_per_pass = slices_per_pass
+        super().__init__(denoiser, slices_per_pass)
         self.order = order
         self.seed = seed
 
-    def plane(self, turn: int) -> str:
+    def plane(self, sigma: float, turn: int) -> str:
         """The plane family that is denoised in this turn."""
         if self.order == "random":
             generator = torch.Generator().manual_seed(self.seed * 1_000_003 + turn)
@@ -50,47 +58,45 @@ class Alternate:
         return list(PLANES)[turn % 3]
 
     def __call__(self, volume: torch.Tensor, sigma: float, turn: int) -> torch.Tensor:
-        axis = PLANES[self.plane(turn)]
-        return denoise_slices(self.denoiser, volume, sigma, axis, self.slices_per_pass)
+        return self.denoise_plane(volume, sigma, self.plane(sigma, turn))
 
 
-class Average:
-    """The mean of what the three plane families denoise."""
+class Stack(PlaneRule):
+    """No third dimension: the slices along z are images that know nothing of each other."""
 
-    passes = 3
-
-    def __init__(self, denoiser, slices_per_pass: int = 64):
-        self.denoiser = denoiser
-        self.slices_per_pass = slices_per_pass
-
-    def plane(self, turn: int) -> str:
-        return "all"
-
-    def witnesses(self, volume: torch.Tensor, sigma: float) -> list[torch.Tensor]:
-        """The volume as each plane family denoises it."""
-        return [
-            denoise_slices(self.denoiser, volume, sigma, axis, self.slices_per_pass)
-            for axis in PLANES.values()
-        ]
+    def plane(self, sigma: float, turn: int) -> str:
+        return "xy"
 
     def __call__(self, volume: torch.Tensor, sigma: float, turn: int) -> torch.Tensor:
-        return torch.stack(self.witnesses(volume, sigma)).mean(0)
+        return self.denoise_plane(volume, sigma, "xy")
 
 
-class Evidence(Average):
+class Average(PlaneRule):
+    """The mean of what the three plane families denoise."""
+
+    def plane(self, sigma: float, turn: int) -> str:
+        return "all"
+
+    def __call__(self, volume: torch.Tensor, sigma: float, turn: int) -> torch.Tensor:
+        return sum(self.denoise_plane(volume, sigma, plane) for plane in PLANES) / len(PLANES)
+
+
+class Evidence(Alternate):
     """Each plane through a voxel is one more witness to its phase, as in Bayes' rule.
 
     p(k | V) is proportional to p0(k) * product over the planes of (p_a(k) / p0(k))^weight, where
     p_a is the posterior of plane a and p0 the one from the voxel's own noisy value, which all
-    planes have seen and which must be counted once.
+    planes have seen and which must be counted once. Where little noise is left the planes agree
+    on the phases, and what remains is to make each of them plausible: there the planes alternate.
 
     Parameters
     ----------
     fractions : prior phase fractions; they set the volume fractions that come out.
     weight : 1 counts each plane as an independent witness; 1/3 averages them.
     clamp : log-odds are cut to +-clamp, beyond which the network's error would dominate.
-    blend : below this noise level the plain average takes over, since the voxel's own value is
-        conclusive there; its share is 1 / (1 + (sigma / blend)^4).
+    blend : towards this noise level and below, the plain average takes over, since the voxel's own
+        value is conclusive there; its share is 1 / (1 + (sigma / blend)^4).
+    alternate_below : noise level below which the planes alternate; 0 never.
     """
 
     def __init__(
@@ -102,12 +108,17 @@ class Evidence(Average):
         weight: float = 1.0,
         clamp: float = 4.0,
         blend: float = 0.5,
+        alternate_below: float = 1.0,
     ):
         super().__init__(denoiser, slices_per_pass)
         self.fractions = fractions
         self.weight = weight
         self.clamp = clamp
         self.blend = blend
+        self.alternate_below = alternate_below
+
+    def plane(self, sigma: float, turn: int) -> str:
+        return super().plane(sigma, turn) if sigma < self.alternate_below else "all"
 
     def log_posterior(self, probability: torch.Tensor) -> torch.Tensor:
         """Log of the probability of each phase, cut to log-odds of +-clamp."""
@@ -121,7 +132,9 @@ class Evidence(Average):
         return (prior - phases.squared_distances(volume) / (2 * sigma**2)).softmax(0)
 
     def __call__(self, volume: torch.Tensor, sigma: float, turn: int) -> torch.Tensor:
-        witnesses = self.witnesses(volume, sigma)
+        if sigma < self.alternate_below:
+            return super().__call__(volume, sigma, turn)
+        witnesses = [self.denoise_plane(volume, sigma, plane) for plane in PLANES]
         own = self.log_posterior(self.own_posterior(volume, sigma))
         evidence = own.clone()
         for denoised in witnesses:
@@ -129,11 +142,4 @@ class Evidence(Average):
         denoised = phases.expectation(evidence.softmax(0))
         denoised = (denoised / math.tanh(self.clamp / 2)).clamp(-1, 1)
         share = 1 / (1 + (sigma / self.blend) ** 4)
-        return (1 - share) * denoised + share * torch.stack(witnesses).mean(0)
-
-
-class Stack(Alternate):
-    """No third dimension: the slices along z are images that know nothing of each other."""
-
-    def plane(self, turn: int) -> str:
-        return "xy"
+        return (1 - share) * denoised + share * sum(witnesses) / len(witnesses)

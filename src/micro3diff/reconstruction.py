@@ -36,6 +36,7 @@ def plane_rule(denoiser: Denoiser, settings: dict, seed: int):
         weight=settings["weight"],
         clamp=settings["clamp"],
         blend=settings["blend"],
+        alternate_below=settings["alternate_below"],
     )
 
 
@@ -100,7 +101,7 @@ def run_sampler(
     labels = phases.decode(values).cpu()
     seconds = time.perf_counter() - started
     return labels, {
-        "network_passes": len(sigmas) * (1 + n_h) * denoise.passes,
+        "network_passes": denoise.network_passes,
         "wall_seconds": round(seconds, 3),
         "device": device_name(device),
     }
@@ -208,7 +209,7 @@ def trace(
         kept["noisy"].append((noisy[0] / math.sqrt(1 + sigma**2)).half().cpu().numpy())
         kept["denoised"].append(denoised[0].half().cpu().numpy())
         kept["sigma"].append(sigma)
-        kept["plane"].append(denoise.plane(turn))
+        kept["plane"].append(denoise.plane(sigma, turn))
 
     run_sampler(denoise, settings["shape"], settings, seed, on_step=keep)
     with atomic_path(path) as temporary:

@@ -60,8 +60,8 @@ def sample(
         harmonizing loop; "stay" counts one a step.
     on_step : called with (step, sigma, noisy volume, denoised volume, turn) at each step.
 
-    Returns the denoised volume (channels, z, y, x); its network passes are
-    len(sigmas) * (1 + n_h) * denoise.passes.
+    Returns the denoised volume (channels, z, y, x), after len(sigmas) * (1 + n_h) calls of
+    ``denoise``.
     """
 
     def noise() -> torch.Tensor:

@@ -1,5 +1,6 @@
 """What the rules share: the checked configuration, names, and the figures of each material."""
 
+import shutil
 import sys
 from pathlib import Path
 
@@ -56,7 +57,9 @@ def volume_files(material, plane_rule, n_h, suffix, samples=SAMPLES):
 
 def shown_cases():
     """The case with the most harmonizing steps of each plane rule, to be drawn and compared."""
-    return list({case[0]: case for case in sorted(CASES, key=lambda case: case[1])}.values())
+    return list(
+        {case[0]: case for case in sorted(CASES, key=lambda case: case[1])}.values()
+    )
 
 
 def best_case():
@@ -73,8 +76,18 @@ def case_label(plane_rule, n_h):
 
 # Figures are named after the paper's; materials that are none of its cases use their own name.
 PAPER_FIGURES = {
-    "training": {"I": "figure_1", "II": "figure_6", "III": "figure_8", "IV": "figure_10"},
-    "curves": {"I": "figure_4a", "II": "figure_4b", "III": "figure_4c", "IV": "figure_4d"},
+    "training": {
+        "I": "figure_1",
+        "II": "figure_6",
+        "III": "figure_8",
+        "IV": "figure_10",
+    },
+    "curves": {
+        "I": "figure_4a",
+        "II": "figure_4b",
+        "III": "figure_4c",
+        "IV": "figure_4d",
+    },
     "volume": {"II": "figure_7", "III": "figure_9", "IV": "figure_11"},
     "denoiser": {},
 }
@@ -102,7 +115,9 @@ def report_figure(category, name="{figure}", **labels):
 
 
 # The material that stands for all where the paper shows case I alone.
-SHOWCASE = next((n for n, m in MATERIALS.items() if m["case"] == "I"), next(iter(MATERIALS)))
+SHOWCASE = next(
+    (n for n, m in MATERIALS.items() if m["case"] == "I"), next(iter(MATERIALS))
+)
 
 FIGURES = [
     file
@@ -116,3 +131,13 @@ TABLES = [
     f"results/tables/{name}.csv"
     for name in ("error_rates", "timings", "denoisers", "volume_fractions")
 ]
+
+
+def require_sbatch():
+    """Say what to do where jobs are to go to SLURM but there is none."""
+    if workflow.executor_plugin.name == "slurm" and not shutil.which("sbatch"):
+        raise WorkflowError(
+            "--profile slurm submits jobs with sbatch, but there is no sbatch on this machine. "
+            "Run the same command on a login node of the cluster, or leave out --profile slurm "
+            "to run on this machine."
+        )

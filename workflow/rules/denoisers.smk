@@ -3,29 +3,29 @@
 
 rule train:
     input:
-        slices=rules.slices.output,
+        slices=rules.slices.output[0],
         about=rules.source.output.about,
     output:
         model=directory("results/{material}/model"),
         loss="results/{material}/loss.csv",
+    log:
+        "results/logs/train/{material}.log",
+    wildcard_constraints:
+        material=one_of(TRAINED),
+    priority: 50
+    conda:
+        "../../envs/torch.yaml"
+    threads: 4
+    resources:
+        gpu=GPUS,
+        mem_mb=16000,
+        runtime=1440,
     params:
         settings=lambda w: MATERIALS[w.material]["train"],
         augment=lambda w: MATERIALS[w.material]["slices"]["augment"],
         # not an output: Snakemake deletes the outputs of a job that fails
         checkpoints="results/{material}/checkpoints",
         device=DEVICE,
-    wildcard_constraints:
-        material=one_of(TRAINED),
-    log:
-        "results/logs/train/{material}.log",
-    conda:
-        "../../envs/torch.yaml"
-    threads: 4
-    priority: 50
-    resources:
-        gpu=GPUS,
-        mem_mb=16000,
-        runtime=1440,
     script:
         "../scripts/train.py"
 
@@ -36,13 +36,13 @@ rule adopt:
         about=rules.source.output.about,
     output:
         model=directory("results/{material}/model"),
-    wildcard_constraints:
-        material=one_of(ADOPTED),
     log:
         "results/logs/adopt/{material}.log",
+    wildcard_constraints:
+        material=one_of(ADOPTED),
+    priority: 50
     conda:
         "../../envs/torch.yaml"
-    priority: 50
     resources:
         mem_mb=4000,
         runtime=10,
@@ -53,26 +53,28 @@ rule adopt:
 rule sample_2d:
     input:
         model="results/{material}/model",
-        slices=rules.slices.output,
+        slices=rules.slices.output[0],
     output:
         images="results/{material}/check_2d.tif",
         about="results/{material}/check_2d.json",
-    params:
-        settings=lambda w: MATERIALS[w.material]["check"],
-        precision=lambda w: MATERIALS[w.material]["train"]["precision"],
-        slices_per_pass=lambda w: MATERIALS[w.material]["reconstruct"]["slices_per_pass"],
-        seed=RUN["seed"],
-        device=DEVICE,
     log:
         "results/logs/sample_2d/{material}.log",
+    priority: 40
     conda:
         "../../envs/torch.yaml"
     threads: 4
-    priority: 40
     resources:
         gpu=GPUS,
         mem_mb=16000,
         runtime=240,
+    params:
+        settings=lambda w: MATERIALS[w.material]["check"],
+        precision=lambda w: MATERIALS[w.material]["train"]["precision"],
+        slices_per_pass=lambda w: MATERIALS[w.material]["reconstruct"][
+            "slices_per_pass"
+        ],
+        seed=RUN["seed"],
+        device=DEVICE,
     script:
         "../scripts/sample_2d.py"
 
@@ -80,18 +82,18 @@ rule sample_2d:
 rule score_2d:
     input:
         images=rules.sample_2d.output.images,
-        slices=rules.slices.output,
+        slices=rules.slices.output[0],
     output:
         "results/{material}/check_2d.csv",
-    params:
-        settings=lambda w: MATERIALS[w.material]["evaluate"],
     log:
         "results/logs/score_2d/{material}.log",
+    priority: 40
     conda:
         "../../envs/metrics.yaml"
-    priority: 40
     resources:
         mem_mb=4000,
         runtime=30,
+    params:
+        settings=lambda w: MATERIALS[w.material]["evaluate"],
     script:
         "../scripts/score_2d.py"

@@ -25,14 +25,14 @@ rule figure_training:
         slices=of_figure("training", "results/{material}/slices.tif"),
     output:
         report_figure("Training data", material="{figure}"),
-    params:
-        title=lambda w: material_of("training")(w)["title"],
-    wildcard_constraints:
-        figure=one_of(figure_materials("training")),
     log:
         "results/logs/figures/{figure}.log",
+    wildcard_constraints:
+        figure=one_of(figure_materials("training")),
     conda:
         "../../envs/figures.yaml"
+    params:
+        title=lambda w: material_of("training")(w)["title"],
     script:
         "../scripts/figure_training.py"
 
@@ -49,10 +49,10 @@ rule figure_denoiser:
         scores=of_figure("denoiser", "results/{material}/check_2d.csv"),
     output:
         report_figure("2D denoiser", material="{figure}"),
-    wildcard_constraints:
-        figure=one_of(figure_materials("denoiser")),
     log:
         "results/logs/figures/{figure}.log",
+    wildcard_constraints:
+        figure=one_of(figure_materials("denoiser")),
     conda:
         "../../envs/figures.yaml"
     script:
@@ -64,15 +64,15 @@ rule figure_volume:
         of_figure("volume", volume_pattern(best_case())),
     output:
         report_figure("Volumes", material="{figure}"),
+    log:
+        "results/logs/figures/{figure}.log",
+    wildcard_constraints:
+        figure=one_of(figure_materials("volume")),
+    conda:
+        "../../envs/figures.yaml"
     params:
         # grains are seen best without their boundaries
         inverted=lambda w: material_of("volume")(w)["case"] == "II",
-    wildcard_constraints:
-        figure=one_of(figure_materials("volume")),
-    log:
-        "results/logs/figures/{figure}.log",
-    conda:
-        "../../envs/figures.yaml"
     script:
         "../scripts/figure_volume.py"
 
@@ -86,16 +86,16 @@ rule figure_curves:
         ],
     output:
         report_figure("Correlation functions", material="{figure}"),
+    log:
+        "results/logs/figures/{figure}.log",
+    wildcard_constraints:
+        figure=one_of(figure_materials("curves")),
+    conda:
+        "../../envs/figures.yaml"
     params:
         labels=[case_label(*case) for case in shown_cases()],
         voxel_size=lambda w: material_of("curves")(w)["source"]["voxel_size"],
         unit=lambda w: material_of("curves")(w)["source"]["unit"],
-    wildcard_constraints:
-        figure=one_of(figure_materials("curves")),
-    log:
-        "results/logs/figures/{figure}.log",
-    conda:
-        "../../envs/figures.yaml"
     script:
         "../scripts/figure_curves.py"
 
@@ -105,19 +105,19 @@ rule figure_2:
         [volume_pattern(case).format(material=SHOWCASE) for case in CASES],
     output:
         report_figure("Volumes", "figure_2", material="effect of n_h"),
-    params:
-        labels=[case_label(*case) for case in CASES],
     log:
         "results/logs/figures/figure_2.log",
     conda:
         "../../envs/figures.yaml"
+    params:
+        labels=[case_label(*case) for case in CASES],
     script:
         "../scripts/figure_2.py"
 
 
 rule figure_3:
     input:
-        rules.timings.output,
+        rules.timings.output[0],
     output:
         report_figure("Time and error", "figure_3", material="time"),
     log:
@@ -143,7 +143,7 @@ rule figure_5:
 
 rule figures_12_14:
     input:
-        rules.trace.output,
+        rules.trace.output[0],
     output:
         sections=report_figure("Reverse process", "figure_12", material="sections"),
         cubes=report_figure("Reverse process", "figure_14", material="planes"),
@@ -167,12 +167,12 @@ rule figure_S1:
         ],
     output:
         report_figure("Volumes", "figure_S1", material="several volumes"),
-    params:
-        titles=[material["title"] for material in MATERIALS.values()],
-        samples=GALLERY_SAMPLES,
     log:
         "results/logs/figures/figure_S1.log",
     conda:
         "../../envs/figures.yaml"
+    params:
+        titles=[material["title"] for material in MATERIALS.values()],
+        samples=GALLERY_SAMPLES,
     script:
         "../scripts/figure_S1.py"

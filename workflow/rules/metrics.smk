@@ -7,8 +7,6 @@ rule reference:
         about=rules.source.output.about,
     output:
         "results/{material}/reference.csv",
-    params:
-        settings=lambda w: MATERIALS[w.material]["evaluate"],
     log:
         "results/logs/reference/{material}.log",
     conda:
@@ -16,6 +14,8 @@ rule reference:
     resources:
         mem_mb=8000,
         runtime=60,
+    params:
+        settings=lambda w: MATERIALS[w.material]["evaluate"],
     script:
         "../scripts/reference.py"
 
@@ -26,8 +26,6 @@ rule curves:
         about=rules.source.output.about,
     output:
         "results/{material}/{plane_rule}_nh{n_h}/curves.csv",
-    params:
-        settings=lambda w: MATERIALS[w.material]["evaluate"],
     log:
         "results/logs/curves/{material}/{plane_rule}_nh{n_h}.log",
     conda:
@@ -35,6 +33,8 @@ rule curves:
     resources:
         mem_mb=8000,
         runtime=120,
+    params:
+        settings=lambda w: MATERIALS[w.material]["evaluate"],
     script:
         "../scripts/curves.py"
 
@@ -71,13 +71,13 @@ rule error_rates:
             caption="../report/volume_fractions.rst",
             category="Tables",
         ),
-    params:
-        cases=CASE_PARAMS,
     log:
         "results/logs/error_rates.log",
+    localrule: True
     conda:
         "../../envs/metrics.yaml"
-    localrule: True
+    params:
+        cases=CASE_PARAMS,
     script:
         "../scripts/error_rates.py"
 
@@ -99,9 +99,9 @@ rule timings:
         ),
     log:
         "results/logs/timings.log",
+    localrule: True
     conda:
         "../../envs/metrics.yaml"
-    localrule: True
     script:
         "../scripts/timings.py"
 
@@ -115,12 +115,12 @@ rule denoisers:
             caption="../report/denoisers.rst",
             category="Tables",
         ),
-    params:
-        materials=list(MATERIALS),
     log:
         "results/logs/denoisers.log",
+    localrule: True
     conda:
         "../../envs/metrics.yaml"
-    localrule: True
+    params:
+        materials=list(MATERIALS),
     script:
         "../scripts/denoisers.py"

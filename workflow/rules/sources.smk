@@ -4,19 +4,19 @@
 rule fetch:
     output:
         "results/downloads/{file}",
+    log:
+        "results/logs/fetch/{file}.log",
+    wildcard_constraints:
+        file=one_of(DOWNLOADS),
+    priority: 100
+    retries: 0
+    localrule: True
+    conda:
+        "../../envs/sources.yaml"
     params:
         url=lambda w: DOWNLOADS[w.file]["url"],
         sha256=lambda w: DOWNLOADS[w.file]["sha256"],
         mirror=RUN["mirror"],
-    wildcard_constraints:
-        file=one_of(DOWNLOADS),
-    log:
-        "results/logs/fetch/{file}.log",
-    conda:
-        "../../envs/sources.yaml"
-    priority: 100
-    localrule: True
-    retries: 0
     script:
         "../scripts/fetch.py"
 
@@ -35,16 +35,16 @@ rule source:
     output:
         labels="results/{material}/source.tif",
         about="results/{material}/source.json",
-    params:
-        settings=lambda w: MATERIALS[w.material]["source"],
     log:
         "results/logs/source/{material}.log",
+    priority: 90
     conda:
         "../../envs/sources.yaml"
-    priority: 90
     resources:
         mem_mb=8000,
         runtime=60,
+    params:
+        settings=lambda w: MATERIALS[w.material]["source"],
     script:
         "../scripts/source.py"
 
@@ -55,16 +55,16 @@ rule slices:
         about=rules.source.output.about,
     output:
         "results/{material}/slices.tif",
-    params:
-        settings=lambda w: MATERIALS[w.material]["slices"],
-        seed=RUN["seed"],
     log:
         "results/logs/slices/{material}.log",
+    priority: 80
     conda:
         "../../envs/sources.yaml"
-    priority: 80
     resources:
         mem_mb=4000,
         runtime=30,
+    params:
+        settings=lambda w: MATERIALS[w.material]["slices"],
+        seed=RUN["seed"],
     script:
         "../scripts/slices.py"

@@ -14,11 +14,6 @@ rule reconstruct:
     output:
         volume="results/{material}/{plane_rule}_nh{n_h}/volume_{sample}.tif",
         about="results/{material}/{plane_rule}_nh{n_h}/volume_{sample}.json",
-    params:
-        settings=reconstruction,
-        precision=lambda w: MATERIALS[w.material]["train"]["precision"],
-        seed=lambda w: RUN["seed"] * 1_000_000 + int(w.sample),
-        device=DEVICE,
     log:
         "results/logs/reconstruct/{material}/{plane_rule}_nh{n_h}/volume_{sample}.log",
     conda:
@@ -28,6 +23,11 @@ rule reconstruct:
         gpu=GPUS,
         mem_mb=16000,
         runtime=240,
+    params:
+        settings=reconstruction,
+        precision=lambda w: MATERIALS[w.material]["train"]["precision"],
+        seed=lambda w: RUN["seed"] * 1_000_000 + int(w.sample),
+        device=DEVICE,
     script:
         "../scripts/reconstruct.py"
 
@@ -38,11 +38,6 @@ rule trace:
         model=f"results/{SHOWCASE}/model",
     output:
         f"results/{SHOWCASE}/trace.npz",
-    params:
-        settings=reconstruction_settings(MATERIALS[SHOWCASE], *min(CASES, key=lambda c: c[1])),
-        precision=MATERIALS[SHOWCASE]["train"]["precision"],
-        seed=RUN["seed"] * 1_000_000,
-        device=DEVICE,
     log:
         "results/logs/trace.log",
     conda:
@@ -52,5 +47,12 @@ rule trace:
         gpu=GPUS,
         mem_mb=16000,
         runtime=240,
+    params:
+        settings=reconstruction_settings(
+            MATERIALS[SHOWCASE], *min(CASES, key=lambda c: c[1])
+        ),
+        precision=MATERIALS[SHOWCASE]["train"]["precision"],
+        seed=RUN["seed"] * 1_000_000,
+        device=DEVICE,
     script:
         "../scripts/trace.py"

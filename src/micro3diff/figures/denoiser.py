@@ -29,8 +29,8 @@ def plot_denoiser(
     """Draw the training loss, real slices (n, y, x) and 2D samples (m, y, x) with their errors.
 
     ``loss`` has columns step, loss; None or no rows for a model that was trained elsewhere.
-    ``scores`` has columns metric, error_percent, ci_low, ci_high; a row ``volume_fraction`` may
-    give ``value`` and ``reference`` in its place.
+    ``scores`` has columns metric, error_percent, ci_low, ci_high, and may have volume_fraction and
+    reference_volume_fraction (the same on every row).
     """
     require_columns(scores, ["metric", "error_percent"], "scores of the 2D model")
     if loss is None or loss.empty:
@@ -52,16 +52,19 @@ def plot_denoiser(
 
 
 def describe(scores: pd.DataFrame) -> str:
-    """The errors of the 2D samples in words."""
-    return "; ".join(_describe_row(row) for row in scores.to_dict("records"))
+    """The errors of the 2D samples, and their volume fraction, in words."""
+    rows = scores.to_dict("records")
+    parts = [_error(row) for row in rows]
+    if _known(rows[0], "volume_fraction") and _known(rows[0], "reference_volume_fraction"):
+        ours, real = rows[0]["volume_fraction"], rows[0]["reference_volume_fraction"]
+        parts.append(f"volume fraction {ours:.3f}, real {real:.3f}")
+    return "; ".join(parts)
 
 
-def _describe_row(row: dict) -> str:
-    name = SYMBOLS.get(row["metric"], str(row["metric"]).replace("_", " "))
-    if _known(row, "value") and _known(row, "reference"):
-        return f"{name} {row['value']:.3f}, real {row['reference']:.3f}"
+def _error(row: dict) -> str:
+    name = SYMBOLS.get(row["metric"], row["metric"])
     if not _known(row, "error_percent"):
-        return f"{name} not known"
+        return f"{name} error not known"
     text = f"{name} error {percent(row['error_percent'])} %"
     if _known(row, "ci_low") and _known(row, "ci_high"):
         text += f" ({percent(row['ci_low'])} to {percent(row['ci_high'])})"

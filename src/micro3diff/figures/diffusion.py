@@ -8,6 +8,7 @@ anything else stands for all three).
 
 import os
 from dataclasses import dataclass
+from zipfile import BadZipFile
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -20,6 +21,7 @@ from micro3diff.figures.panels import frame_only, pick, sections
 from micro3diff.figures.style import COLOURS, DOUBLE_COLUMN, new_figure, save, styled
 
 SNAPSHOTS = 6
+LARGEST_PANEL = 1.6  # inches
 PLANE_COLOURS = {"yz": COLOURS[1], "xz": COLOURS[2], "xy": COLOURS[0]}
 
 
@@ -38,7 +40,7 @@ def read_trace(path: str | os.PathLike, wanted: int = SNAPSHOTS) -> Trace:
     try:
         with np.load(path) as file:
             arrays = {name: file[name] for name in ("noisy", "denoised", "sigma", "plane")}
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, EOFError, ValueError, KeyError, BadZipFile) as error:
         raise InputError(f"{path}: not a readable trace of a run ({error})") from None
     count = len(arrays["noisy"])
     shapes = {name: array.shape for name, array in arrays.items()}
@@ -64,7 +66,8 @@ def plot_diffusion_sections(trace: str | os.PathLike, paths) -> None:
     """Figure 12: the middle xy section of the noisy volume above that of its estimate."""
     run = read_trace(trace)
     count = len(run.sigma)
-    figure = new_figure(DOUBLE_COLUMN, 0.55 + 2.05 * (DOUBLE_COLUMN - 0.3) / max(count, 4))
+    width = min(DOUBLE_COLUMN, 0.3 + LARGEST_PANEL * count)
+    figure = new_figure(width, 0.55 + 2.05 * (width - 0.3) / count)
     panels = figure.subplots(2, count, squeeze=False)
     for column, noisy, denoised, sigma in zip(
         panels.T, run.noisy, run.denoised, run.sigma, strict=True
@@ -86,7 +89,8 @@ def plot_diffusion_cubes(trace: str | os.PathLike, paths) -> None:
     """
     run = read_trace(trace, SNAPSHOTS - 1)
     count = len(run.sigma)
-    figure = new_figure(DOUBLE_COLUMN, 0.4 + 2.05 * (DOUBLE_COLUMN - 0.2) / max(count + 1, 4))
+    width = min(DOUBLE_COLUMN, LARGEST_PANEL * (count + 1))
+    figure = new_figure(width, 0.4 + 2.05 * width / (count + 1))
     panels = figure.subplots(2, count + 1, squeeze=False)
     for column, noisy, sigma, plane in zip(panels.T, run.noisy, run.sigma, run.plane, strict=False):
         planes = [plane] if plane in PLANE_COLOURS else list(PLANE_COLOURS)

@@ -78,6 +78,11 @@ def case_name(rule: str, n_h: int) -> str:
     return f"{rule}, $n_h$ = {n_h}" if n_h or rule == "alternate" else rule
 
 
+def legend_text(name: str) -> str:
+    """A case's name with n_h set as a formula."""
+    return name if "$" in name else name.replace("n_h", "$n_h$")
+
+
 def percent(value: float) -> str:
     """An error rate to three figures, as the paper gives them."""
     return f"{value:.2f}" if abs(value) < 10 else f"{value:.1f}"

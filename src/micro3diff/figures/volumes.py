@@ -6,7 +6,7 @@ import numpy as np
 
 from micro3diff.errors import InputError
 from micro3diff.figures.panels import show_section
-from micro3diff.figures.style import DOUBLE_COLUMN, new_figure, save, styled
+from micro3diff.figures.style import DOUBLE_COLUMN, legend_text, new_figure, save, styled
 from micro3diff.figures.views import draw_view
 
 PLANES = ("xy", "xz", "yz")
@@ -41,11 +41,11 @@ def plot_harmonizing(volumes: Mapping[str, np.ndarray], paths) -> None:
         raise InputError("figure of the harmonizing steps: no volume was given")
     width = min(DOUBLE_COLUMN, 0.3 + PANEL * len(volumes))
     panel = (width - 0.3) / len(volumes)
-    figure = new_figure(width, 0.3 + 4.1 * panel)
+    figure = new_figure(width, 0.5 + 4.1 * panel)
     panels = figure.subplots(4, len(volumes), squeeze=False)
     for column, (name, labels) in zip(panels.T, volumes.items(), strict=True):
         draw_view(column[0], np.asarray(labels), size=500, triad=column[0] is panels[0, 0])
-        column[0].set_title(name)
+        column[0].set_title(legend_text(name).replace(", ", ",\n"))
         for axes, plane in zip(column[1:], PLANES, strict=True):
             show_section(axes, np.asarray(labels), plane)
             if axes not in panels[:, 0]:

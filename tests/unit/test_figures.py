@@ -1,0 +1,448 @@
+"""Figures: every family is drawn, in both formats, and bad input is named."""
+
+import re
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+from matplotlib.figure import Figure
+
+from micro3diff.errors import InputError
+from micro3diff.figures import camera, style, views
+from micro3diff.figures.curves import plot_curves
+from micro3diff.figures.denoiser import describe, plot_denoiser
+from micro3diff.figures.diffusion import plot_diffusion_cubes, plot_diffusion_sections, read_trace
+from micro3diff.figures.errors import headline, plot_errors
+from micro3diff.figures.panels import pick, sections, sheet
+from micro3diff.figures.timing import plot_timing
+from micro3diff.figures.training_data import plot_training_data
+from micro3diff.figures.volumes import plot_gallery, plot_harmonizing, plot_volume
+
+REPOSITORY = Path(__file__).parents[2]
+CAPTIONS = REPOSITORY / "workflow" / "report"
+
+
+@pytest.fixture
+def opengl():
+    """Skips a test that draws in 3D where that can't be done."""
+    try:
+        views.check_rendering()
+    except InputError as error:
+        pytest.skip(str(error))
+
+
+needs_opengl = pytest.mark.usefixtures("opengl")
+
+
+def ball(side: int = 12) -> np.ndarray:
+    z, y, x = np.indices((side, side, side)) - (side - 1) / 2
+    return (z**2 + y**2 + x**2 < (side / 3) ** 2).astype(np.uint8)
+
+
+def drawn(stem: Path) -> bool:
+    """Both formats are there, with their signatures, and nothing half-written beside them."""
+    png, pdf = Path(f"{stem}.png").read_bytes(), Path(f"{stem}.pdf").read_bytes()
+    leftovers = list(stem.parent.glob(".writing-*"))
+    return png.startswith(b"\x89PNG") and pdf.startswith(b"%PDF") and not leftovers
+
+
+# Style
+
+
+def test_text_in_a_pdf_is_truetype_and_the_same_data_give_the_same_file(tmp_path):
+    """Journals refuse Type 3 fonts; a date inside would make every rerun a change."""
+
+    @style.styled
+    def plot(paths):
+        figure = style.new_figure(2, 1)
+        figure.subplots().set_title("text")
+        style.save(figure, paths)
+
+    plot(tmp_path / "a")
+    plot([tmp_path / "b.pdf"])
+    assert drawn(tmp_path / "a")
+    content = (tmp_path / "a.pdf").read_bytes()
+    assert b"/CIDFontType2" in content and b"/Type3" not in content
+    assert content == (tmp_path / "b.pdf").read_bytes()
+
+
+def test_a_failed_figure_leaves_no_file(tmp_path, monkeypatch):
+    """A figure that could not be written must not be mistaken for a finished one."""
+
+    def fail(*_, **__):
+        raise OSError("disk full")
+
+    monkeypatch.setattr(Figure, "savefig", fail)
+    with pytest.raises(OSError, match="disk full"):
+        style.save(style.new_figure(1, 1), tmp_path / "a")
+    assert not list(tmp_path.iterdir())
+
+
+def test_missing_columns_and_empty_tables_are_named():
+    """The message says which table and column, as the table was written by another step."""
+    with pytest.raises(InputError, match="timings: columns n_h are missing; found: rule"):
+        style.require_columns(pd.DataFrame({"rule": []}), ["rule", "n_h"], "timings")
+    with pytest.raises(InputError, match="no rows"):
+        style.require_columns(pd.DataFrame({"rule": []}), ["rule"], "timings")
+
+
+def test_harmonizing_steps_are_named_where_they_mean_something():
+    """n_h = 0 is a case of ``alternate`` but not worth a word for the other rules."""
+    assert style.case_name("alternate", 0) == "alternate, $n_h$ = 0"
+    assert style.case_name("evidence", 0) == "evidence"
+    assert style.legend_text("average, n_h = 3") == "average, $n_h$ = 3"
+
+
+# Camera and panels
+
+
+def test_the_camera_looks_along_one_direction_with_z_upwards():
+    """The triad, the cubes of figure 14 and the rendered views share one projection."""
+    axes = np.stack([camera.RIGHT, camera.UP, camera.TOWARDS_VIEWER])
+    assert np.allclose(axes @ axes.T, np.eye(3))
+    assert np.allclose(camera.project([0, 0, 1])[0], 0) and camera.project([0, 0, 1])[1] > 0
+    left, right, bottom, top = camera.frame((2, 3, 4), margin=0)
+    corners = camera.project(np.array(list(np.ndindex(2, 2, 2))) * (4, 3, 2))
+    assert np.allclose([left, right], [corners[:, 0].min(), corners[:, 0].max()])
+    assert np.allclose([bottom, top], [corners[:, 1].min(), corners[:, 1].max()])
+
+
+def test_sections_are_the_middle_planes():
+    """xy is normal to axis 0, xz to axis 1 and yz to axis 2."""
+    volume = np.arange(4 * 5 * 6).reshape(4, 5, 6)
+    planes = sections(volume)
+    assert (planes["xy"] == volume[2]).all()
+    assert (planes["xz"] == volume[:, 2]).all()
+    assert (planes["yz"] == volume[:, :, 3]).all()
+    with pytest.raises(InputError, match="shape"):
+        sections(volume[0])
+
+
+def test_a_sheet_holds_each_chosen_image_once():
+    """The first and the last image are shown, places without an image stay blank."""
+    images = np.arange(5, dtype=np.uint8)[:, None, None] * np.ones((5, 4, 4), np.uint8)
+    page = sheet(images, rows=3, columns=2, gap=1)
+    assert page.shape == (16, 11)
+    values = page[1:5, 1:5], page[1:5, 6:10], page[11:15, 1:5]
+    assert [float(v.mean()) for v in values] == [0.0, 0.25, 1.0]
+    assert np.isnan(page[12:, 7:]).all()
+    assert pick(301, 3).tolist() == [0, 150, 300] and pick(2, 5).tolist() == [0, 1]
+
+
+# Views
+
+
+@needs_opengl
+def test_a_view_shows_the_phase_inside_its_outline():
+    """The picture fits the camera's frame, is not blank and shows the phase that is asked for."""
+    picture = views.render(ball(), size=120)
+    left, right, bottom, top = camera.frame((12, 12, 12))
+    assert picture.dtype == np.uint8 and max(picture.shape) == 120
+    assert picture.shape[1] / picture.shape[0] == pytest.approx(
+        (right - left) / (top - bottom), 0.02
+    )
+    assert (picture[0, 0] == 255).all()
+    red, _, blue = picture[60, picture.shape[1] // 2].astype(int)
+    assert red > blue  # the sand colour of the phase, in the middle
+    red, _, blue = views.render(ball(), inverted=True, size=120)[60, 60].astype(int)
+    assert blue > red
+
+
+@needs_opengl
+def test_a_volume_without_the_phase_is_an_empty_box():
+    """A volume that has lost its phase is a result to be seen, not a crash."""
+    picture = views.render(np.zeros((6, 6, 6), np.uint8), size=80)
+    assert 0 < (picture.min(axis=2) < 200).mean() < 0.2
+
+
+@needs_opengl
+def test_a_large_volume_is_thinned(monkeypatch):
+    """Memory of a view is bounded, whatever the volume; the shape stays."""
+    whole = views.render(ball(24), size=100).astype(int)
+    monkeypatch.setattr(views, "MAX_VOXELS", 12**3)
+    thinned = views.render(ball(24), size=100).astype(int)
+    assert np.abs(whole - thinned).mean() < 15
+
+
+def test_only_volumes_have_views():
+    """A stack of one image or an empty array is refused before anything is drawn."""
+    with pytest.raises(InputError, match="expected a volume"):
+        views.render(np.zeros((4, 4), np.uint8))
+
+
+def test_no_opengl_is_one_line_that_says_what_to_install(monkeypatch):
+    """VTK ends the whole process where OpenGL is missing; users get a message instead."""
+    monkeypatch.setattr(views, "_TRIAL", "raise SystemExit(1)")
+    views.check_rendering.cache_clear()
+    try:
+        with pytest.raises(InputError, match="install libegl1"):
+            views.render(ball())
+    finally:
+        views.check_rendering.cache_clear()
+
+
+# Training data and volumes
+
+
+@needs_opengl
+@pytest.mark.parametrize("shape", [(30, 8, 8), (8, 8, 30), (8, 8, 8)])
+def test_training_data_of_a_volume(tmp_path, shape):
+    """Standing bars, lying bars and cubes each have a layout."""
+    labels = np.random.default_rng(0).integers(0, 2, shape, dtype=np.uint8)
+    plot_training_data(labels, "volume", labels[:, :8, :8], tmp_path / "f", title="Cubes")
+    assert drawn(tmp_path / "f")
+
+
+def test_training_data_of_images(tmp_path):
+    """A micrograph with more than two phases, and a stack of fewer images than places."""
+    labels = np.random.default_rng(0).integers(0, 3, (40, 30), dtype=np.uint8)
+    plot_training_data(labels, "image", labels[None, :8, :8], tmp_path / "image")
+    plot_training_data(labels[None], "stack", labels[None, :8, :8], tmp_path / "stack")
+    assert drawn(tmp_path / "image") and drawn(tmp_path / "stack")
+    with pytest.raises(InputError, match="unknown kind 'film'"):
+        plot_training_data(labels, "film", labels[None], tmp_path / "film")
+
+
+@needs_opengl
+def test_volumes(tmp_path):
+    """Figures 2, 7 and S1, also with cases of unequal numbers of samples."""
+    plot_volume(ball(), tmp_path / "volume", inverted=True)
+    plot_harmonizing({"alternate, n_h = 0": ball(), "evidence": ball(8)}, tmp_path / "cases")
+    plot_gallery({"rock": [ball(), ball()], "sand": [ball()]}, tmp_path / "gallery")
+    assert all(drawn(tmp_path / name) for name in ("volume", "cases", "gallery"))
+    with pytest.raises(InputError, match="no volume"):
+        plot_gallery({"rock": []}, tmp_path / "none")
+
+
+# Curves, errors, timings
+
+
+def curves(samples: int) -> pd.DataFrame:
+    rows = [
+        {"sample": s, "metric": m, "lag": lag, "value": 0.3 * 0.8**lag + 0.01 * s}
+        for s in range(samples)
+        for m in ("S2", "LP")
+        for lag in range(6)
+    ]
+    return pd.DataFrame(rows)
+
+
+def test_curves(tmp_path):
+    """One volume has no spread; lags may be lengths; many cases fit."""
+    reference = curves(1).drop(columns="sample")
+    plot_curves(reference, {"evidence": curves(1)}, tmp_path / "one")
+    many = {f"alternate, n_h = {n}": curves(3) for n in range(8)}
+    plot_curves(reference, many, tmp_path / "many", unit="nm", voxel_size=398)
+    assert drawn(tmp_path / "one") and drawn(tmp_path / "many")
+    with pytest.raises(InputError, match="curves of evidence: columns sample"):
+        plot_curves(reference, {"evidence": reference}, tmp_path / "none")
+
+
+def errors(cases, paper=1.88) -> pd.DataFrame:
+    rows = [
+        {"material": material, "n_h": n_h, "rule": rule, "metric": metric, "error_percent": 5.0,
+         "ci_low": 4.0, "ci_high": 7.0, "n_volumes": 3, "paper_percent": paper}
+        for material, rule, n_h in cases
+        for metric in ("S2", "LP")
+    ]  # fmt: skip
+    return pd.DataFrame(rows)
+
+
+def test_errors_show_each_rule_at_its_greatest_n_h():
+    """Figure 5 is about the headline cases; the others are in the table."""
+    table = errors([("spheres", "alternate", n) for n in (0, 3, 10)] + [("spheres", "evidence", 0)])
+    shown = headline(table)
+    assert sorted(set(shown["name"])) == ["alternate, $n_h$ = 10", "evidence"]
+    assert len(shown) == 4
+
+
+@pytest.mark.parametrize("paper", [1.88, np.nan])
+def test_errors(tmp_path, paper):
+    """One material or several, with and without the paper's figures and intervals."""
+    one = errors([("my_rock", "evidence", 0)], paper).assign(ci_low=np.nan, ci_high=np.nan)
+    plot_errors(one, tmp_path / "one")
+    names = ("a", "b", "c", "d")
+    several = errors([(m, r, 0) for m in names for r in ("alternate", "average")], paper)
+    plot_errors(several, tmp_path / "several")
+    assert drawn(tmp_path / "one") and drawn(tmp_path / "several")
+
+
+def test_timing(tmp_path):
+    """Lines over n_h, rules without harmonizing beside them, and one point alone."""
+    cases = [("alternate", 0), ("alternate", 3), ("average", 0), ("evidence", 0)]
+    rows = [
+        {"material": material, "rule": rule, "n_h": n_h, "n_volumes": 2, "seconds_median": 4.0,
+         "seconds_2d": 2.0, "relative_time": 2.0, "network_passes": 50, "device": "cpu"}
+        for material in ("a", "b")
+        for rule, n_h in cases
+    ]  # fmt: skip
+    table = pd.DataFrame(rows)
+    plot_timing(table, tmp_path / "all")
+    unknown = table.tail(1).assign(seconds_2d=np.nan, relative_time=np.nan, n_volumes=1)
+    plot_timing(unknown, tmp_path / "one")
+    assert drawn(tmp_path / "all") and drawn(tmp_path / "one")
+
+
+# Reverse process and denoiser
+
+
+def write_trace(path: Path, count: int = 8, **changed) -> Path:
+    noise = np.random.default_rng(0).normal(size=(count, 6, 7, 8))
+    arrays = {
+        "noisy": noise.astype(np.float16),
+        "denoised": np.tanh(noise).astype(np.float16),
+        "sigma": np.geomspace(40, 0.05, count),
+        "plane": np.array((["yz", "xz", "xy", "all"] * count)[:count]),
+    }
+    np.savez(path, **{**arrays, **changed})
+    return path
+
+
+@pytest.mark.parametrize("count", [1, 8])
+def test_reverse_process(tmp_path, count):
+    """Figures 12 and 14, for planes in turn and all at once, also of a single snapshot."""
+    trace = write_trace(tmp_path / "trace.npz", count)
+    plot_diffusion_sections(trace, tmp_path / "sections")
+    plot_diffusion_cubes(trace, tmp_path / "cubes")
+    assert drawn(tmp_path / "sections") and drawn(tmp_path / "cubes")
+
+
+def test_a_trace_keeps_its_first_and_last_snapshot(tmp_path):
+    """The noise and the result are what the figure is about."""
+    run = read_trace(write_trace(tmp_path / "trace.npz"), wanted=3)
+    assert len(run.sigma) == 3
+    assert run.sigma[0] == pytest.approx(40) and run.sigma[-1] == pytest.approx(0.05)
+
+
+def test_what_is_not_a_trace_is_named(tmp_path):
+    """A missing, corrupt or odd file gives one line with its name."""
+    (tmp_path / "corrupt.npz").write_bytes(b"PK\x03\x04 cut short")
+    odd = write_trace(tmp_path / "odd.npz", sigma=np.ones(3))
+    for path, message in (
+        (tmp_path / "missing.npz", "missing.npz: not a readable trace"),
+        (tmp_path / "corrupt.npz", "corrupt.npz: not a readable trace"),
+        (odd, "odd.npz: expected snapshots"),
+    ):
+        with pytest.raises(InputError, match=message):
+            read_trace(path)
+
+
+SCORES = pd.DataFrame(
+    {
+        "metric": ["S2", "LP"],
+        "error_percent": [10.5, np.nan],
+        "ci_low": [8.1, np.nan],
+        "ci_high": [12.4, np.nan],
+        "volume_fraction": [0.205, 0.205],
+        "reference_volume_fraction": [0.225, 0.225],
+    }
+)
+
+
+def test_scores_in_words():
+    """Users judge the 2D model by this line; what is not known is said so."""
+    assert describe(SCORES) == (
+        "$S_2$ error 10.5 % (8.10 to 12.4); $LP$ error not known; volume fraction 0.205, real 0.225"
+    )
+    assert describe(SCORES[["metric", "error_percent"]].head(1)) == "$S_2$ error 10.5 %"
+
+
+def test_denoiser(tmp_path):
+    """A model that was trained here, and one that was given and so has no loss."""
+    images = np.random.default_rng(0).integers(0, 2, (9, 8, 8), dtype=np.uint8)
+    loss = pd.DataFrame({"step": range(1, 40), "loss": np.linspace(1, 0.1, 39)})
+    plot_denoiser(loss, images, images[:5], SCORES, tmp_path / "trained")
+    plot_denoiser(None, images, images[:1], SCORES, tmp_path / "given")
+    assert drawn(tmp_path / "trained") and drawn(tmp_path / "given")
+
+
+# Captions of the report
+
+
+CONFIG = {
+    "run": {"materials": ["spheres", "my_rock_", "given"]},
+    "materials": {
+        "spheres": {"case": "I", "title": "Spheres", "source": {"generator": "spheres"}},
+        "my_rock_": {"source": {"path": "data/my_rock.tif"}},
+        "given": {"source": {"url": "https://a.org/b%20c.npy"}, "model": "models/rock"},
+    },
+}
+
+
+def rendered(path: Path, **snakemake) -> str:
+    """A caption as the report makes it: jinja, then reStructuredText; warnings are errors."""
+    jinja2 = pytest.importorskip("jinja2", reason="jinja2 comes with Snakemake")
+    core = pytest.importorskip("docutils.core", reason="docutils comes with snakemake[reports]")
+    environment = jinja2.Environment(trim_blocks=True, lstrip_blocks=True)
+    job = SimpleNamespace(config=CONFIG) if not snakemake else SimpleNamespace(**snakemake)
+    text = environment.from_string(path.read_text(encoding="utf-8")).render(snakemake=job)
+    html = core.publish_parts(
+        text, writer="html", settings_overrides={"halt_level": 2, "report_level": 5}
+    )
+    return re.sub(r"\s+", " ", re.sub(r"<[^>]*>", " ", html["html_body"]))
+
+
+CAPTION_JOBS = [
+    ("training_data", "figure_training", "figure_1", "case I"),
+    ("training_data", "figure_training", "training_my_rock", "where the training images"),
+    ("2d_denoiser", "figure_denoiser", "denoiser_my_rock", "my_rock"),
+    ("volumes", "figure_volume", "figure_7", "case II"),
+    ("volumes", "figure_volume", "volume_my_rock", "my_rock"),
+    ("volumes", "figure_2", None, "harmonizing steps"),
+    ("volumes", "figure_S1", None, "Several volumes"),
+    ("correlation_functions", "figure_curves", "figure_4c", "4.56 % and 1.26 %"),
+    ("correlation_functions", "figure_curves", "curves_my_rock", "my_rock"),
+    ("time_and_error", "figure_3", None, "straight line"),
+    ("time_and_error", "figure_5", None, "hatched bars"),
+    ("reverse_process", "figures_12_14", None, "noise level"),
+    ("error_rates", "error_rates", None, "paper_percent"),
+    ("volume_fractions", "error_rates", None, "reference"),
+    ("timings", "timings", None, "seconds_2d"),
+    ("denoisers", "denoisers", None, "volume fractions"),
+]
+
+
+@pytest.mark.parametrize(("name", "rule", "figure", "expected"), CAPTION_JOBS)
+def test_captions(name, rule, figure, expected):
+    """A caption that does not render makes the whole report fail, after hours of work."""
+    wildcards = SimpleNamespace(figure=figure) if figure else SimpleNamespace()
+    params = SimpleNamespace(inverted=True, title="Rock")
+    text = rendered(
+        CAPTIONS / f"{name}.rst", rule=rule, wildcards=wildcards, params=params, config=CONFIG
+    )
+    assert expected in text
+
+
+def test_every_caption_is_tested():
+    """So that a new caption is not forgotten."""
+    names = {path.stem for path in CAPTIONS.glob("*.rst")}
+    assert names == {name for name, *_ in CAPTION_JOBS} | {"workflow"}
+
+
+def test_the_description_says_what_was_run():
+    """The first page of the report, also with nothing set but the materials."""
+    text = rendered(CAPTIONS / "workflow.rst")
+    for words in (
+        "Spheres I generated: spheres",
+        "my_rock_ none file: my_rock.tif",
+        "downloaded: b%20c.npy",
+        "given: rock",
+        "the rule evidence with n h = 0",
+    ):
+        assert words in text
+
+
+def test_the_description_knows_the_defaults():
+    """What is not set in the configuration is told as the schema has it."""
+    schema = yaml.safe_load((REPOSITORY / "config" / "schema.yaml").read_text(encoding="utf-8"))
+    run = schema["properties"]["run"]["properties"]
+    slices, train = (schema["$defs"][name]["properties"] for name in ("slices", "train"))
+    text = rendered(CAPTIONS / "workflow.rst")
+    assert f"{run['samples']['default']} volumes of each" in text
+    assert f"with seed {run['seed']['default']}" in text
+    assert run["cases"]["default"] == {"evidence": [0]}
+    assert f"{slices['patch']['default']} pixels wide" in text
+    assert f"trained for {train['steps']['default']} steps" in text
