@@ -55,6 +55,20 @@ def volume_files(material, plane_rule, n_h, suffix, samples=SAMPLES):
     return [f"{folder}/volume_{sample:03d}.{suffix}" for sample in range(samples)]
 
 
+def source_file(wildcards):
+    """The file of a material's source; none for a generated one."""
+    source = MATERIALS[wildcards.material]["source"]
+    if source["url"]:
+        return f"results/downloads/{download_name(source['url'])}"
+    return source["path"] or []
+
+
+def reconstruction(wildcards):
+    """Settings of a case's volumes."""
+    material = MATERIALS[wildcards.material]
+    return reconstruction_settings(material, wildcards.plane_rule, int(wildcards.n_h))
+
+
 def shown_cases():
     """The case with the most harmonizing steps of each plane rule, to be drawn and compared."""
     return list(
@@ -100,6 +114,23 @@ def figure_materials(kind):
         numbers.get(material["case"], f"{kind}_{name}"): name
         for name, material in MATERIALS.items()
     }
+
+
+def of_figure(kind, pattern):
+    """Input function: ``pattern`` for the material that a figure of this kind shows."""
+    names = figure_materials(kind)
+    return lambda w: pattern.format(material=names[w.figure])
+
+
+def material_of(kind):
+    """Param function: the configuration of the material that a figure of this kind shows."""
+    names = figure_materials(kind)
+    return lambda w: MATERIALS[names[w.figure]]
+
+
+def volume_pattern(case, sample=0):
+    """Pattern of one volume of a case, the material left open."""
+    return volume_files("{material}", *case, "tif", sample + 1)[sample]
 
 
 def figure_files(name):

@@ -1,23 +1,6 @@
 """The paper's figures, by its numbers, for the materials and cases of this run."""
 
 
-def of_figure(kind, pattern):
-    """Input function: ``pattern`` for the material that a figure of this kind shows."""
-    names = figure_materials(kind)
-    return lambda w: pattern.format(material=names[w.figure])
-
-
-def material_of(kind):
-    """Param function: the configuration of the material that a figure of this kind shows."""
-    names = figure_materials(kind)
-    return lambda w: MATERIALS[names[w.figure]]
-
-
-def volume_pattern(case, sample=0):
-    """Pattern of one volume of a case, the material left open."""
-    return volume_files("{material}", *case, "tif", sample + 1)[sample]
-
-
 rule figure_training:
     input:
         labels=of_figure("training", "results/{material}/source.tif"),

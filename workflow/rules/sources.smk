@@ -21,14 +21,6 @@ rule fetch:
         "../scripts/fetch.py"
 
 
-def source_file(wildcards):
-    """The file of a material's source; none for a generated one."""
-    source = MATERIALS[wildcards.material]["source"]
-    if source["url"]:
-        return f"results/downloads/{download_name(source['url'])}"
-    return source["path"] or []
-
-
 rule source:
     input:
         source_file,

@@ -1,12 +1,6 @@
 """From the 2D denoiser to volumes, one job a volume."""
 
 
-def reconstruction(wildcards):
-    """Settings of a case's volumes."""
-    material = MATERIALS[wildcards.material]
-    return reconstruction_settings(material, wildcards.plane_rule, int(wildcards.n_h))
-
-
 rule reconstruct:
     input:
         model="results/{material}/model",
