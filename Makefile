@@ -1,36 +1,36 @@
-# make demo   installs what is needed into .venv and runs the chain on spheres, to the report
-# make test   runs the tests
-# make check  runs the linters
-# make figures-check, benchmarks: see docs
+# make demo        installs what is needed into .venv and runs the chain on spheres, to the report
+# make test        runs all tests
+# make check       runs the linters
+# make benchmarks  measures speed against its bounds
 
 PYTHON ?= python3.11
-VENV := .venv
-BIN := $(VENV)/bin
-SNAKEMAKE := $(BIN)/snakemake
+CORES ?= 2
+BIN := .venv/bin
+DEMO := $(BIN)/snakemake --cores $(CORES) --configfile config/demo.yaml
 export PYTHONPATH := src
 
-.PHONY: demo test check benchmarks docs
-.DELETE_ON_ERROR:
+.PHONY: demo test check benchmarks
 
-$(VENV)/installed: requirements.txt
-	$(PYTHON) -m venv $(VENV)
+.venv/installed: requirements.txt
+	tools/system-packages
+	$(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements.txt
 	touch $@
 
-demo: $(VENV)/installed
-	$(SNAKEMAKE) --cores 2 --configfile config/demo.yaml --quiet rules
-	$(SNAKEMAKE) --configfile config/demo.yaml --report results/report.html --quiet all
-	@$(BIN)/python workflow/scripts/show_results.py results/tables/error_rates.csv results/report.html
+demo: .venv/installed
+	$(DEMO) --quiet rules
+	$(DEMO) --quiet all --report results/report.html
+	@$(BIN)/python -m micro3diff.summary results
 
-test: $(VENV)/installed
+test: .venv/installed
 	$(BIN)/pytest
 
-check: $(VENV)/installed
+check: .venv/installed
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/snakefmt --check Snakefile workflow
-	$(SNAKEMAKE) --lint
+	$(BIN)/snakemake --lint
 
-benchmarks: $(VENV)/installed
+benchmarks: .venv/installed
 	$(BIN)/python benchmarks/metrics.py
 	$(BIN)/python benchmarks/speed.py
