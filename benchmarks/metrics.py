@@ -37,6 +37,7 @@ def peak_gib() -> float:
 def main() -> int:
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
+    lineal_path(np.eye(4, dtype=int))  # imports PoreSpy, which takes seconds
     noise = np.random.default_rng(0).standard_normal((SIDE,) * 3, dtype=np.float32)
     labels = (gaussian_filter(noise, 4) > 0).astype(np.uint8)
     del noise

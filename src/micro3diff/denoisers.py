@@ -190,12 +190,11 @@ def load_denoiser(folder: str | Path, device="cpu", **options) -> Denoiser:
             folder / "unet", local_files_only=True, low_cpu_mem_usage=False
         )
         scheduler = DDPMScheduler.from_pretrained(folder / "scheduler", local_files_only=True)
+        ours = (folder / DESCRIPTION).exists()
+        description = read_json(folder / DESCRIPTION) if ours else {}
     except (OSError, ValueError, KeyError, RuntimeError) as error:
         reason = str(error).splitlines()[0]
         raise InputError(f"model {folder}: is no readable diffusers 2D model ({reason})") from error
-    description = {}
-    if (folder / DESCRIPTION).exists():
-        description = read_json(folder / DESCRIPTION)
     return Denoiser(
         unet.to(device),
         scheduler,

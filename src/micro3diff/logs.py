@@ -1,5 +1,6 @@
 """Log files of the rules, and progress that is readable on a terminal and in a log file."""
 
+import errno
 import logging
 import sys
 import time
@@ -16,8 +17,8 @@ logger = logging.getLogger("micro3diff")
 def configure_logging(log: str | None = None) -> None:
     """Send log lines, and an uncaught exception, to stderr and to the file ``log``.
 
-    An `InputError` is shown as its one line; anything else with its traceback. The terminal gets
-    it too, so that nobody has to look for the log file of a failed rule first.
+    An `InputError` and a full disk are shown in one line; anything else with its traceback. The
+    terminal gets it too, so that nobody has to look for the log file of a failed rule first.
     """
     handlers: list[logging.Handler] = [logging.StreamHandler(sys.stderr)]
     if log:
@@ -37,8 +38,20 @@ def configure_logging(log: str | None = None) -> None:
 def _log_exception(kind, error, traceback) -> None:
     if issubclass(kind, InputError):
         logger.error("Error: %s", error)
+    elif _disk_is_full(error):
+        logger.error(
+            "Error: no space left on device (%s): free some space and run again; nothing "
+            "half-written is left",
+            error,
+        )
     else:
         logger.error("Error: %s", error, exc_info=(kind, error, traceback))
+
+
+def _disk_is_full(error: BaseException) -> bool:
+    if isinstance(error, OSError):
+        return error.errno in (errno.ENOSPC, errno.EDQUOT)
+    return "No space left on device" in str(error)  # safetensors has its own exception
 
 
 def progress(items: Iterable, total: int, what: str, interval: float = 30.0) -> Iterator:

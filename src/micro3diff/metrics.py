@@ -107,14 +107,21 @@ def lineal_path(
     Arguments and errors are those of `two_point_correlation`. B. Lu and S. Torquato,
     https://doi.org/10.1103/PhysRevA.45.922.
     """
+    from porespy.filters import distance_transform_lin  # takes seconds to import
+
     mask, axes, lags, periodic = _prepare(labels, phase, max_lag, periodic, plane)
     per_axis = np.empty((len(axes), len(lags)))
-    for row, direction in zip(per_axis, _directions(mask, axes, "axes"), strict=True):
-        inside = mask
-        for lag in lags:  # a segment is inside if it was, one voxel shorter, and its new end is
-            starts, ends = _shift(mask, lag * direction, periodic)
-            inside = inside[starts] & ends
-            row[lag] = _fraction(inside)
+    for row, axis in zip(per_axis, axes, strict=True):
+        before = lags[-1] if periodic[axis] else 0  # voxels that a wrapped run may begin in
+        padding = [(before, 0) if a == axis else (0, 0) for a in range(mask.ndim)]
+        padded = np.pad(mask, padding, mode="wrap") if before else mask
+        runs = distance_transform_lin(padded, axis, mode="forward").astype(int)
+        runs = runs.take(range(before, runs.shape[axis]), axis)
+        # a segment ends at each voxel whose run of phase, that voxel included, exceeds the lag
+        lengths = np.bincount(runs.ravel(), minlength=len(lags) + 1)
+        longer = lengths[::-1].cumsum()[::-1][1:]
+        places = mask.shape[axis] if periodic[axis] else mask.shape[axis] - lags
+        row[:] = longer[: len(lags)] / (places * (mask.size // mask.shape[axis]))
     return Curve(lags, per_axis.mean(axis=0), per_axis)
 
 

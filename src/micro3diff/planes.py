@@ -113,7 +113,7 @@ class Evidence(Alternate):
         super().__init__(denoiser, slices_per_pass)
         self.fractions = fractions
         self.weight = weight
-        self.clamp = clamp
+        self.doubt = 1 / (1 + math.exp(clamp))  # the least probability of a witness
         self.blend = blend
         self.alternate_below = alternate_below
 
@@ -122,8 +122,14 @@ class Evidence(Alternate):
 
     def log_posterior(self, probability: torch.Tensor) -> torch.Tensor:
         """Log of the probability of each phase, cut to log-odds of +-clamp."""
-        doubt = 1 / (1 + math.exp(self.clamp))
-        return probability.clamp(doubt, 1 - doubt).log()
+        return probability.clamp(self.doubt, 1 - self.doubt).log()
+
+    def stretch(self, probability: torch.Tensor) -> torch.Tensor:
+        """Undo the clamp: the least probability that it leaves to a phase becomes 0."""
+        count = len(probability)
+        least = self.doubt / (1 + (count - 2) * self.doubt)
+        probability = ((probability - least) / (1 - count * least)).clamp(min=0)
+        return probability / probability.sum(0)
 
     def own_posterior(self, volume: torch.Tensor, sigma: float) -> torch.Tensor:
         """Probability of each phase from the prior and the voxel's own noisy value."""
@@ -139,7 +145,6 @@ class Evidence(Alternate):
         evidence = own.clone()
         for denoised in witnesses:
             evidence += self.weight * (self.log_posterior(phases.probabilities(denoised)) - own)
-        denoised = phases.expectation(evidence.softmax(0))
-        denoised = (denoised / math.tanh(self.clamp / 2)).clamp(-1, 1)
+        denoised = phases.expectation(self.stretch(evidence.softmax(0)))
         share = 1 / (1 + (sigma / self.blend) ** 4)
         return (1 - share) * denoised + share * sum(witnesses) / len(witnesses)

@@ -48,10 +48,10 @@ def prior_fractions(denoiser: Denoiser, prior: float | None) -> list[float]:
                 "reconstruct.evidence.prior: the model does not tell its phase fractions; set it"
             )
         return denoiser.fractions
-    if len(denoiser.fractions or [0, 0]) != 2:
+    if denoiser.channels != 1:
         raise InputError(
             "reconstruct.evidence.prior: is the fraction of phase 1 of two, but the model has "
-            f"{len(denoiser.fractions)} phases; leave it null"
+            f"{denoiser.channels} phases; leave it null"
         )
     return [1 - prior, prior]
 

@@ -66,6 +66,7 @@ class Trainer:
         self.generator = torch.Generator(device)
         self.step = 0
         self.losses: list[tuple[int, float]] = []
+        self.loss_sum = torch.zeros((), device=device)  # since the last row of losses
 
     def batch(self) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """Noisy images, time steps and regression targets of the current step."""
@@ -125,6 +126,7 @@ class Trainer:
             "optimizer": self.optimizer.state_dict(),
             "ema": self.ema.state_dict() if self.ema else None,
             "losses": self.losses,
+            "loss_sum": self.loss_sum,
         }
 
     def restore(self, state: dict) -> None:
@@ -135,6 +137,7 @@ class Trainer:
             self.ema.load_state_dict(state["ema"])
             self.ema.to(self.device)
         self.losses = [tuple(row) for row in state["losses"]]
+        self.loss_sum = state["loss_sum"]
         self.step = state["step"]
 
     def finish(self):
@@ -157,14 +160,18 @@ def checkpoints(folder: Path) -> list[Path]:
 
 
 def save_checkpoint(trainer: Trainer, folder: Path) -> None:
-    """Write ``folder/step_<step>.pt`` atomically and drop all but the newest few."""
+    """Write ``folder/step_<step>.pt`` atomically and drop all but the newest few.
+
+    Those of later steps are of another training, and none of the few.
+    """
     path = folder / f"step_{trainer.step:08d}.pt"
     with atomic_path(path) as temporary:
         with open(temporary, "wb") as file:
             torch.save(trainer.state(), file)
             file.flush()
             os.fsync(file.fileno())
-    for old in checkpoints(folder)[CHECKPOINTS_KEPT:]:
+    reached = [other for other in checkpoints(folder) if other.name <= path.name]
+    for old in reached[CHECKPOINTS_KEPT:]:
         old.unlink(missing_ok=True)
 
 
@@ -229,12 +236,11 @@ def train(
 def _training_steps(trainer: Trainer, folder: Path) -> Iterator[None]:
     settings = trainer.settings
     last = settings["steps"]
-    total = torch.zeros((), device=trainer.device)
     for step in progress(range(trainer.step + 1, last + 1), last - trainer.step, "training"):
-        total += trainer.update()
+        trainer.loss_sum += trainer.update()
         if step % LOSS_INTERVAL == 0 or step == last:
-            mean = float(total) / ((step - 1) % LOSS_INTERVAL + 1)
-            total.zero_()
+            mean = float(trainer.loss_sum) / ((step - 1) % LOSS_INTERVAL + 1)
+            trainer.loss_sum.zero_()
             if not math.isfinite(mean):
                 raise InputError(
                     f"train.learning_rate: the loss is {mean} at step {step} with "

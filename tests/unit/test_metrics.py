@@ -223,20 +223,6 @@ def test_overlapping_spheres_have_the_analytic_s2(along):
     assert np.all(standard_error < 0.02)
 
 
-@pytest.mark.parametrize("file", ["nmc_cathode/nmc1cal_public.tif", "li2018_micrographs/alloy.tif"])
-def test_lineal_path_agrees_with_porespy_on_real_images(file):
-    """PoreSpy's run of phase that ends at each voxel tells the segments that end there."""
-    if not (DATA / file).exists():
-        pytest.skip(f"needs the real image {file}, which is not beside the repository")
-    filters = pytest.importorskip("porespy").filters
-    labels = pytest.importorskip("tifffile").imread(DATA / file)
-    labels = (labels[..., :100, :101] == labels.max()).astype(np.uint8)[-60:]
-    curve = lineal_path(labels, max_lag=20)
-    for axis, values in enumerate(curve.per_axis):
-        run = np.moveaxis(filters.distance_transform_lin(labels, axis, "forward"), axis, 0)
-        assert values.tolist() == [(run[lag:] > lag).mean() for lag in range(21)]
-
-
 def test_error_rate_is_the_ratio_of_areas():
     """Equation 24 by the trapezoidal rule, over the lags that both curves have."""
     reference, generated = np.array([1.0, 0.5, 0.0]), np.array([1.0, 0.4, 0.2, 9.0])

@@ -1,0 +1,505 @@
+"""Each script of the workflow by itself: what it reads, what it writes, and that it is thin."""
+
+import ast
+import json
+import logging
+import re
+import runpy
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pandas as pd
+import pytest
+import tifffile
+import torch
+
+from micro3diff import config
+from micro3diff.errors import InputError
+from micro3diff.files import read_json, sha256_of
+from micro3diff.volumes import read_description, read_labels, read_voxel_size
+
+REPOSITORY = Path(__file__).parents[2]
+SCRIPTS = REPOSITORY / "workflow" / "scripts"
+SIDE = 16
+ERROR_COLUMNS = [
+    "material", "n_h", "rule", "metric", "error_percent", "ci_low", "ci_high", "n_volumes",
+    "paper_percent",
+]  # fmt: skip
+
+
+class Files(list):
+    """Files as a script sees them in ``snakemake.input``: by number and by name."""
+
+    def __init__(self, *files, **named):
+        super().__init__(str(file) for file in files)
+        for name, value in named.items():
+            several = isinstance(value, list | tuple)
+            value = [str(file) for file in value] if several else str(value)
+            self.extend(value if several else [value])
+            setattr(self, name, value)
+
+
+def run(rule: str, input: Files, output: Files, **params) -> None:
+    """Run a rule's script as Snakemake does, and put back what `configure_logging` changes."""
+    log = Path(output[0]).parent / "logs" / f"{rule}.log"
+    snakemake = SimpleNamespace(
+        input=input, output=output, params=SimpleNamespace(**params), log=[str(log)], threads=1
+    )
+    handlers, hook, threads = logging.root.handlers[:], sys.excepthook, torch.get_num_threads()
+    try:
+        path = str(SCRIPTS / f"{rule}.py")
+        runpy.run_path(path, init_globals={"snakemake": snakemake}, run_name="__main__")
+    finally:
+        logging.captureWarnings(False)
+        logging.root.handlers[:], sys.excepthook = handlers, hook
+        torch.set_num_threads(threads)
+    assert log.exists()
+
+
+def leftovers(folder: Path) -> list[Path]:
+    return list(folder.rglob(".writing-*"))
+
+
+# The chain on a small material, a script at a time
+
+
+@pytest.fixture(scope="module")
+def material(tiny) -> dict:
+    """Complete settings of a material of spheres, 24 x 16 x 16 voxels."""
+    spheres = {"shape": [24, SIDE, SIDE], "diameter_mean": 7, "diameter_std": 1}
+    source = {"generator": "spheres", "spheres": spheres, "voxel_size": 2.5, "unit": "µm"}
+    raw = {
+        "run": {"materials": ["balls"]},
+        "defaults": tiny,
+        "materials": {"balls": {"source": source}},
+    }
+    return config.load(raw)["materials"]["balls"]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory) -> Path:
+    """The results folder of the material."""
+    return tmp_path_factory.mktemp("results") / "balls"
+
+
+@pytest.fixture(scope="module")
+def source(folder, material) -> Files:
+    files = Files(labels=folder / "source.tif", about=folder / "source.json")
+    run("source", Files(), files, settings=material["source"])
+    return files
+
+
+@pytest.fixture(scope="module")
+def slices(folder, material, source) -> Path:
+    path = folder / "slices.tif"
+    run("slices", source, Files(path), settings=material["slices"], seed=0)
+    return path
+
+
+@pytest.fixture(scope="module")
+def model(folder, material, source, slices) -> Path:
+    run(
+        "train",
+        Files(slices=slices, about=source.about),
+        Files(model=folder / "model", loss=folder / "loss.csv"),
+        settings=material["train"],
+        augment="flips",
+        checkpoints=str(folder / "checkpoints"),
+        device="cpu",
+    )
+    return folder / "model"
+
+
+@pytest.fixture(scope="module")
+def check_2d(folder, material, model, slices) -> Files:
+    files = Files(images=folder / "check_2d.tif", about=folder / "check_2d.json")
+    run(
+        "sample_2d",
+        Files(model=model, slices=slices),
+        files,
+        settings=material["check"],
+        precision="fp32",
+        slices_per_pass=2,
+        seed=0,
+        device="cpu",
+    )
+    return files
+
+
+@pytest.fixture(scope="module")
+def scores(folder, material, check_2d, slices) -> Path:
+    path = folder / "check_2d.csv"
+    files = Files(images=check_2d.images, slices=slices)
+    run("score_2d", files, Files(path), settings=material["evaluate"])
+    return path
+
+
+@pytest.fixture(scope="module")
+def volumes(folder, material, model, source) -> list[Files]:
+    """Two volumes under `evidence` without harmonizing steps."""
+    made = []
+    for sample in range(2):
+        stem = f"{folder}/evidence_nh0/volume_{sample:03d}"
+        files = Files(volume=f"{stem}.tif", about=f"{stem}.json")
+        run(
+            "reconstruct",
+            Files(model=model, source=source.about),
+            files,
+            settings=config.reconstruction_settings(material, "evidence", 0),
+            precision="fp32",
+            seed=sample,
+            device="cpu",
+        )
+        made.append(files)
+    return made
+
+
+@pytest.fixture(scope="module")
+def reference(folder, material, source) -> Path:
+    path = folder / "reference.csv"
+    run("reference", source, Files(path), settings=material["evaluate"])
+    return path
+
+
+@pytest.fixture(scope="module")
+def curves(folder, material, volumes, source) -> Path:
+    path = folder / "evidence_nh0" / "curves.csv"
+    files = Files(volumes=[v.volume for v in volumes], about=source.about)
+    run("curves", files, Files(path), settings=material["evaluate"])
+    return path
+
+
+@pytest.fixture(scope="module")
+def tables(folder, reference, curves) -> Files:
+    """Error rates and volume fractions of a case of the paper's and one that is not."""
+    names = {"rule": "evidence", "n_h": 0, "n_boot": 50}
+    cases = [
+        {"material": "spheres", "paper_case": "I", **names},
+        {"material": "my_rock", "paper_case": None, **names},
+    ]
+    files = Files(
+        errors=folder.parent / "tables" / "error_rates.csv",
+        fractions=folder.parent / "tables" / "volume_fractions.csv",
+    )
+    inputs = Files(curves=[curves] * 2, references=[reference] * 2)
+    run("error_rates", inputs, files, cases=cases)
+    return files
+
+
+@pytest.fixture(scope="module")
+def timings(folder, volumes, check_2d) -> Path:
+    path = folder.parent / "tables" / "timings.csv"
+    files = Files(volumes=[v.about for v in volumes], images=[check_2d.about])
+    run("timings", files, Files(path))
+    return path
+
+
+@pytest.fixture(scope="module")
+def trace(folder, material, model) -> Path:
+    path = folder / "trace.npz"
+    settings = config.reconstruction_settings(material, "alternate", 0)
+    options = {"precision": "fp32", "seed": 0, "device": "cpu"}
+    run("trace", Files(model=model), Files(path), settings=settings, **options)
+    return path
+
+
+def test_source_writes_labels_and_where_they_come_from(source):
+    """Everything after the first step reads these two files and never the image itself."""
+    about = read_json(source.about)
+    assert read_labels(source.labels).shape == (24, SIDE, SIDE)
+    assert (about["kind"], about["voxel_size"], about["unit"]) == ("volume", 2.5, "µm")
+    assert about["origin"]["generator"] == "spheres"
+    assert sum(about["fractions"]) == pytest.approx(1)
+
+
+def test_source_reads_the_file_of_the_rule_not_of_the_settings(tmp_path):
+    """A downloaded file comes as the input; ``path`` is null in the settings then."""
+    path = tmp_path / "rock.tif"
+    tifffile.imwrite(path, np.eye(20, dtype=np.uint8) * 255)
+    output = Files(labels=tmp_path / "source.tif", about=tmp_path / "source.json")
+    url = "https://example.org/rock.tif"
+    run("source", Files(path), output, settings={"path": None, "url": url})
+    about = read_json(output.about)
+    assert about["kind"] == "image"
+    assert about["origin"]["sha256"] == sha256_of(path)
+    assert about["origin"]["url"] == url
+
+
+def test_source_leaves_nothing_of_a_bad_image(tmp_path):
+    """A half-written source would be taken for a finished one."""
+    path = tmp_path / "grey.tif"
+    tifffile.imwrite(path, np.zeros((20, 20), np.uint8))
+    output = Files(labels=tmp_path / "source.tif", about=tmp_path / "source.json")
+    with pytest.raises(InputError, match="two or more phases"):
+        run("source", Files(path), output, settings={})
+    assert not Path(output.labels).exists() and not Path(output.about).exists()
+
+
+def test_fetch_takes_a_file_from_the_mirror(tmp_path):
+    """Compute nodes have no internet."""
+    mirror = tmp_path / "mirror"
+    mirror.mkdir()
+    (mirror / "my rock.tif").write_bytes(b"rock")
+    url = "https://example.invalid/v1/my%20rock.tif"
+    output = tmp_path / "downloads" / "my rock.tif"
+    sha256 = sha256_of(mirror / "my rock.tif")
+    run("fetch", Files(), Files(output), url=url, sha256=sha256, mirror=str(mirror))
+    assert output.read_bytes() == b"rock"
+
+
+def test_slices_are_of_the_patch_and_count(slices, material):
+    """The training set: 12 slices, labels as in the source."""
+    found = read_labels(slices)
+    assert found.shape == (12, SIDE, SIDE)
+    assert set(np.unique(found)) == {0, 1}
+
+
+def test_train_writes_a_model_folder_and_the_loss(model, folder):
+    """The model opens with diffusers; the loss has a row per interval and the last step."""
+    assert (model / "model_index.json").exists()
+    assert (model / "unet" / "config.json").exists()
+    loss = pd.read_csv(folder / "loss.csv")
+    assert list(loss.columns) == ["step", "loss"]
+    assert loss["step"].iloc[-1] == 20
+    assert not list((folder / "checkpoints").glob("*.pt")), "a finished training needs none"
+
+
+def test_adopt_copies_a_model_that_fits(tmp_path, model, source):
+    """Any 2D model can be used in place of training, once its channels are right."""
+    run("adopt", Files(model=model, about=source.about), Files(model=tmp_path / "model"))
+    known = read_json(tmp_path / "model" / "denoiser.json")
+    assert known["adopted"] and known["fractions"] == read_json(source.about)["fractions"]
+
+
+def test_adopt_refuses_a_model_of_other_channels(tmp_path, model):
+    """Three phases need three channels: said before any volume is made."""
+    about = tmp_path / "source.json"
+    about.write_text(json.dumps({"fractions": [0.5, 0.3, 0.2]}))
+    with pytest.raises(InputError, match="has 1 image channels, expected 3 for 3 phases"):
+        run("adopt", Files(model=model, about=about), Files(model=tmp_path / "model"))
+    assert not (tmp_path / "model").exists()
+
+
+def test_sample_2d_writes_images_and_their_provenance(check_2d):
+    """The images that a user judges the denoiser by, and the time that they took."""
+    assert read_labels(check_2d.images).shape == (4, SIDE, SIDE)
+    assert {"seed", "model_sha256", "wall_seconds", "device"} <= read_json(check_2d.about).keys()
+
+
+def test_score_2d_has_both_errors(scores):
+    """The 2D error of S2 and LP, with an interval over the images."""
+    table = pd.read_csv(scores)
+    assert list(table["metric"]) == ["S2", "LP"]
+    assert (table["n_images"] == 4).all()
+    assert (table["error_percent"] >= 0).all() and (table["ci_low"] <= table["ci_high"]).all()
+
+
+def test_a_volume_has_axes_and_voxel_size(volumes):
+    """The contract: uint8 labels in a TIFF that other programs understand."""
+    for files in volumes:
+        with tifffile.TiffFile(files.volume) as tif:
+            assert tif.series[0].axes == "ZYX"
+            assert tif.series[0].dtype == np.uint8
+            assert tif.imagej_metadata["spacing"] == 2.5
+        labels = read_labels(files.volume)
+        assert labels.shape == (SIDE, SIDE, SIDE) and labels.max() <= 1
+        assert read_voxel_size(files.volume) == (2.5, "µm")
+
+
+def test_a_volume_has_its_provenance(volumes, model):
+    """The contract: seed, settings, model hash, versions, wall time, network passes."""
+    for sample, files in enumerate(volumes):
+        about = read_json(files.about)
+        assert about["seed"] == sample
+        assert about["settings"]["rule"] == "evidence" and about["settings"]["n_h"] == 0
+        assert about["settings"]["steps"] == 4
+        assert about["model_sha256"] == sha256_of(model)
+        assert {"micro3diff", "torch", "numpy", "python"} <= about["versions"].keys()
+        assert about["wall_seconds"] > 0 and about["network_passes"] > 0
+        assert about["device"].startswith("CPU")
+        assert about["settings"] == read_description(files.volume)["settings"]
+
+
+def test_reference_and_curves_have_the_same_lags(reference, curves):
+    """Equation 24 integrates their difference, lag by lag."""
+    original, generated = pd.read_csv(reference), pd.read_csv(curves)
+    assert list(original.columns) == ["metric", "lag", "value"]
+    assert list(generated.columns) == ["sample", "metric", "lag", "value"]
+    for metric in ("S2", "LP"):
+        lags = [list(t.loc[t["metric"] == metric, "lag"]) for t in (original, generated)]
+        assert lags[0] == list(range(SIDE // 2 + 1))
+        assert lags[1] == lags[0] * 2
+
+
+def test_error_rates_follow_the_contract(tables):
+    """Columns, rows and the paper's figures, as other programs read them."""
+    table = pd.read_csv(tables.errors)
+    assert list(table.columns) == ERROR_COLUMNS
+    assert list(table["material"]) == ["spheres", "spheres", "my_rock", "my_rock"]
+    assert list(table["metric"]) == ["S2", "LP"] * 2
+    assert (table["n_volumes"] == 2).all() and (table["rule"] == "evidence").all()
+    assert list(table["paper_percent"][:2]) == [1.88, 4.56]
+    assert table["paper_percent"][2:].isna().all()
+    assert (table["ci_low"] <= table["ci_high"]).all()
+
+
+def test_volume_fractions_are_beside_the_references(tables, source):
+    """The mean over the volumes and the material's own."""
+    table = pd.read_csv(tables.fractions)
+    assert list(table.columns) == [
+        "material", "n_h", "rule", "mean", "std", "n_volumes", "reference",
+    ]  # fmt: skip
+    assert table["reference"][0] == pytest.approx(read_json(source.about)["fractions"][1])
+
+
+def test_timings_have_a_row_for_each_case(timings):
+    """The time of a volume, and of 2D images to compare with."""
+    table = pd.read_csv(timings)
+    assert list(table["material"]) == ["balls"]
+    assert list(table["n_volumes"]) == [2]
+    assert (table[["seconds_median", "seconds_2d", "relative_time"]] > 0).all(axis=None)
+
+
+def test_denoisers_puts_the_materials_in_one_table(tmp_path, scores):
+    """The table of 2D errors names its materials."""
+    output = tmp_path / "denoisers.csv"
+    run("denoisers", Files(scores, scores), Files(output), materials=["one", "two"])
+    table = pd.read_csv(output)
+    assert list(table["material"]) == ["one", "one", "two", "two"]
+
+
+def test_trace_holds_snapshots(trace):
+    """The reverse process from noise to phases, for figures 12 and 14."""
+    kept = np.load(trace)
+    assert kept["noisy"].shape == kept["denoised"].shape == (4, SIDE, SIDE, SIDE)
+    assert (np.diff(kept["sigma"]) < 0).all()
+
+
+@pytest.fixture
+def figure_inputs(folder, source, slices, check_2d, scores, volumes, reference, curves) -> dict:
+    """Inputs and parameters of the scripts of the figures that show volumes and curves."""
+    labels = ["evidence, n_h = 0"]
+    both = [files.volume for files in volumes]
+    training = Files(labels=source.labels, about=source.about, slices=slices)
+    denoiser = {"slices": slices, "samples": check_2d.images, "scores": scores}
+    unit = {"unit": "µm", "voxel_size": 2.5}
+    return {
+        "figure_training": (training, {"title": "Balls"}),
+        "figure_denoiser": (Files(loss=folder / "loss.csv", **denoiser), {}),
+        "figure_volume": (Files(both[0]), {"inverted": True}),
+        "figure_curves": (Files(reference=reference, curves=[curves]), {"labels": labels, **unit}),
+        "figure_2": (Files(both[0]), {"labels": labels}),
+        "figure_S1": (Files(*both), {"titles": ["Balls"], "samples": 2}),
+    }
+
+
+def assert_drawn(*stems: Path) -> None:
+    for stem in stems:
+        assert stem.with_suffix(".png").read_bytes().startswith(b"\x89PNG"), stem
+        assert stem.with_suffix(".pdf").read_bytes().startswith(b"%PDF"), stem
+        assert not leftovers(stem.parent)
+
+
+def both(stem: Path) -> list[Path]:
+    return [stem.with_suffix(".png"), stem.with_suffix(".pdf")]
+
+
+FIGURES = [
+    "figure_training", "figure_denoiser", "figure_volume", "figure_curves", "figure_2", "figure_S1",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("rule", FIGURES)
+@pytest.mark.usefixtures("draws_in_3d")
+def test_figures_are_drawn_in_both_formats(rule, figure_inputs, tmp_path):
+    """PNG for the report and PDF for a paper."""
+    files, params = figure_inputs[rule]
+    run(rule, files, Files(*both(tmp_path / rule)), **params)
+    assert_drawn(tmp_path / rule)
+
+
+def test_figures_of_tables_are_drawn_in_both_formats(tmp_path, timings, tables):
+    """Time and error against n_h, from the CSV files as they are."""
+    run("figure_3", Files(timings), Files(*both(tmp_path / "figure_3")))
+    run("figure_5", Files(tables.errors), Files(*both(tmp_path / "figure_5")))
+    assert_drawn(tmp_path / "figure_3", tmp_path / "figure_5")
+
+
+def test_a_denoiser_that_was_not_trained_has_no_loss(tmp_path, slices, check_2d, scores):
+    """A pretrained model's figure does without the loss curve."""
+    files = Files(loss=[], slices=slices, samples=check_2d.images, scores=scores)
+    run("figure_denoiser", files, Files(*both(tmp_path / "figure")))
+    assert_drawn(tmp_path / "figure")
+
+
+@pytest.mark.usefixtures("draws_in_3d")
+def test_figures_12_and_14_come_from_one_trace(tmp_path, trace):
+    """One real reverse process, as sections and as cubes."""
+    sections, cubes = tmp_path / "figure_12", tmp_path / "figure_14"
+    run("figures_12_14", Files(trace), Files(sections=both(sections), cubes=both(cubes)))
+    assert_drawn(sections, cubes)
+
+
+# All scripts
+
+
+def rules_with_scripts() -> dict[str, str]:
+    """Rule -> script file name, read from the rules."""
+    found = {}
+    for file in sorted((REPOSITORY / "workflow" / "rules").glob("*.smk")):
+        rule = None
+        for line in file.read_text(encoding="utf-8").splitlines():
+            if match := re.match(r"\s*(?:rule|checkpoint) (\w+):", line):
+                rule = match[1]
+            elif match := re.match(r'\s*"\.\./scripts/(.+)"', line):
+                found[rule] = match[1]
+    return found
+
+
+ALL_SCRIPTS = sorted(SCRIPTS.glob("*.py"))
+
+
+def test_rules_and_scripts_have_the_same_names():
+    """Whoever reads a rule finds its script, and the other way round."""
+    rules = rules_with_scripts()
+    assert rules == {name: f"{name}.py" for name in rules}
+    assert {path.stem for path in ALL_SCRIPTS} == rules.keys()
+
+
+def test_every_script_is_tested_here():
+    """A new script needs a test in this file."""
+    tested = re.findall(r'\brun\(\s*"(\w+)"', Path(__file__).read_text(encoding="utf-8"))
+    assert {*tested, *FIGURES} == {path.stem for path in ALL_SCRIPTS}
+
+
+@pytest.mark.parametrize("path", ALL_SCRIPTS, ids=lambda path: path.stem)
+def test_scripts_are_thin(path):
+    """A docstring that names the rule, imports, and one main: the science is in src/."""
+    docstring, *imports, main = ast.parse(path.read_text(encoding="utf-8")).body
+    assert isinstance(docstring, ast.Expr) and f"(rule ``{path.stem}``" in docstring.value.value
+    assert all(isinstance(node, ast.Import | ast.ImportFrom) for node in imports)
+    assert isinstance(main, ast.If) and ast.unparse(main.test) == "__name__ == '__main__'"
+    assert ast.unparse(main.body[0]) == "configure_logging(snakemake.log[0])"
+    assert len(main.body) <= 10 and not main.orelse
+    kinds = (ast.FunctionDef, ast.ClassDef, ast.While, ast.Try)
+    assert not [node for node in ast.walk(main) if isinstance(node, kinds)]
+
+
+@pytest.mark.parametrize("path", ALL_SCRIPTS, ids=lambda path: path.stem)
+def test_scripts_use_what_their_rules_declare(path):
+    """No script looks at wildcards, config or resources behind its rule's back."""
+    used = set(re.findall(r"snakemake\.(\w+)", path.read_text(encoding="utf-8")))
+    assert used <= {"input", "output", "params", "log", "threads"}
+
+
+def test_the_library_does_not_know_of_snakemake():
+    """The library can be used from a notebook."""
+    for path in (REPOSITORY / "src").rglob("*.py"):
+        names = [
+            node.id
+            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+            if isinstance(node, ast.Name)
+        ]
+        assert "snakemake" not in names, path

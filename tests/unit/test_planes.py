@@ -1,0 +1,227 @@
+"""The plane rules denoise the slices that they name and combine them as they say."""
+
+import numpy as np
+import pytest
+import torch
+
+from micro3diff import phases
+from micro3diff.planes import Alternate, Average, Evidence, Stack
+
+# A volume axis for each letter of a plane's name.
+AXIS = {"z": 0, "y": 1, "x": 2}
+SHAPE = (6, 7, 8)
+
+
+def lopsided(noisy, sigma):
+    """A 2D denoiser that tells rows from columns and an image from its mirror image."""
+    ramp = torch.linspace(-1, 1, noisy.shape[-1])
+    return torch.tanh(noisy.cumsum(-2) / 5 + ramp + 0.1 * noisy.roll(1, -1) * sigma)
+
+
+class Recorder:
+    """A 2D denoiser that keeps the shapes of what it is given."""
+
+    def __init__(self):
+        self.shapes = []
+
+    def __call__(self, noisy, sigma):
+        self.shapes.append(tuple(noisy.shape))
+        return lopsided(noisy, sigma)
+
+
+def by_hand(volume, sigma, plane, denoiser=lopsided):
+    """Each slice of a plane family on its own, rows and columns in the order z, y, x."""
+    result = torch.empty_like(volume)
+    (normal,) = set("zyx") - set(plane)
+    for i in range(volume.shape[1 + AXIS[normal]]):
+        where = [slice(None)] * 4
+        where[1 + AXIS[normal]] = i
+        result[tuple(where)] = denoiser(volume[tuple(where)][None], sigma)[0]
+    return result
+
+
+def random_volume(channels=1, seed=0):
+    return torch.randn(channels, *SHAPE, generator=torch.Generator().manual_seed(seed))
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_alternate_denoises_the_named_planes_in_the_papers_order(channels):
+    """yz, xz, xy in turn, each slice as an image, nothing else touched."""
+    volume = random_volume(channels)
+    rule = Alternate(lopsided)
+    for turn, plane in enumerate(["yz", "xz", "xy", "yz"]):
+        assert rule.plane(1.0, turn) == plane
+        expected = by_hand(volume, 1.0, plane)
+        torch.testing.assert_close(rule(volume, 1.0, turn), expected, rtol=0, atol=1e-6)
+    assert rule.network_passes == 4
+
+
+def test_random_order():
+    """Reproducible from the seed, every plane about equally often, another order by the seed."""
+    planes = [Alternate(lopsided, order="random", seed=1).plane(1, turn) for turn in range(300)]
+    again = Alternate(lopsided, order="random", seed=1)
+    assert planes == [again.plane(1, turn) for turn in range(300)]
+    other = Alternate(lopsided, order="random", seed=2)
+    assert planes != [other.plane(1, turn) for turn in range(300)]
+    assert min(planes.count(plane) for plane in ("yz", "xz", "xy")) > 70
+    volume = random_volume()
+    expected = by_hand(volume, 1.0, planes[5])
+    torch.testing.assert_close(again(volume, 1.0, 5), expected, rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("chunk", [1, 4, 100])
+def test_slices_per_pass_bounds_the_batch_and_nothing_else(chunk):
+    """The same volume, one network pass, never more slices at once."""
+    volume, recorder = random_volume(), Recorder()
+    rule = Alternate(recorder, chunk)
+    found = rule(volume, 0.7, 0)
+    expected = Alternate(lopsided, 64)(volume, 0.7, 0)
+    torch.testing.assert_close(found, expected, rtol=0, atol=1e-6)
+    assert rule.network_passes == 1
+    assert max(n for n, *_ in recorder.shapes) == min(chunk, 8)
+    assert sum(n for n, *_ in recorder.shapes) == 8
+    assert {shape[1:] for shape in recorder.shapes} == {(1, 6, 7)}
+
+
+def test_stack_and_average():
+    """A stack is slices along z alone; the average is the mean over the three families."""
+    volume = random_volume()
+    by_plane = {plane: by_hand(volume, 1.0, plane) for plane in ("yz", "xz", "xy")}
+    for turn in range(2):
+        torch.testing.assert_close(Stack(lopsided)(volume, 1.0, turn), by_plane["xy"])
+    rule = Average(lopsided)
+    torch.testing.assert_close(rule(volume, 1.0, 0), sum(by_plane.values()) / 3)
+    assert rule.network_passes == 3
+
+
+def evidence(denoiser=lopsided, fractions=(0.7, 0.3), **settings):
+    settings = {"blend": 1e-3, "alternate_below": 0.0} | settings
+    return Evidence(denoiser, fractions=list(fractions), **settings)
+
+
+@pytest.mark.parametrize("weight", [1.0, 0.8, 1 / 3])
+def test_evidence_is_the_sum_of_log_odds(weight):
+    """own + w * sum(L_a - own), each cut to +-clamp, as odds of the two phases."""
+    volume, sigma, clamp, fraction = random_volume(), 1.3, 4.0, 0.3
+    own = np.log(fraction / (1 - fraction)) + 2 * volume.double().numpy() / sigma**2
+    own = own.clip(-clamp, clamp)
+    witnesses = []
+    for plane in ("yz", "xz", "xy"):
+        denoised = by_hand(volume, sigma, plane).double().numpy()
+        witnesses.append(np.log((1 + denoised) / (1 - denoised)).clip(-clamp, clamp))
+    total = own + weight * sum(witness - own for witness in witnesses)
+    if weight == 1 / 3:
+        np.testing.assert_allclose(total, np.mean(witnesses, axis=0), atol=1e-9)
+    expected = (np.tanh(total / 2) / np.tanh(clamp / 2)).clip(-1, 1)
+    rule = evidence(weight=weight, clamp=clamp)
+    np.testing.assert_allclose(rule(volume, sigma, 0), expected, atol=1e-4)
+    assert rule.network_passes == 3
+
+
+@pytest.mark.parametrize("fractions", [(0.7, 0.3), (0.5, 0.3, 0.2)])
+def test_own_posterior(fractions):
+    """The prior times the Gaussian likelihood of the voxel's noisy value, normalised."""
+    count, sigma = len(fractions), 1.7
+    volume = random_volume(phases.channels_of(count)).double()
+    codes = phases.encode(torch.arange(count), count).double()
+    weights = [
+        fraction * torch.exp(-((volume - code.view(-1, 1, 1, 1)) ** 2).sum(0) / (2 * sigma**2))
+        for fraction, code in zip(fractions, codes, strict=True)
+    ]
+    expected = torch.stack(weights) / sum(weights)
+    torch.testing.assert_close(evidence(fractions=fractions).own_posterior(volume, sigma), expected)
+
+
+@pytest.mark.parametrize("weight", [1.0, 0.5])
+@pytest.mark.parametrize("fractions", [(0.7, 0.3), (0.5, 0.3, 0.2)])
+def test_planes_that_know_nothing_add_nothing(fractions, weight):
+    """What all planes have seen, the voxel itself, is counted once, whatever the weight."""
+    volume = random_volume(phases.channels_of(len(fractions)))
+    rule = evidence(fractions=fractions, weight=weight, clamp=12.0)
+    own = rule.own_posterior(volume, 2.0)
+
+    def witness(noisy, sigma):
+        posterior = rule.own_posterior(noisy.movedim(1, 0), sigma)
+        return phases.expectation(posterior).movedim(0, 1)
+
+    rule.denoiser = witness
+    torch.testing.assert_close(phases.probabilities(rule(volume, 2.0, 0)), own, rtol=0, atol=1e-4)
+
+
+@pytest.mark.parametrize("fractions", [(0.7, 0.3), (0.5, 0.3, 0.2)])
+def test_independent_witnesses_give_the_posterior_of_bayes(fractions):
+    """Three planes that each add an independent observation: the product of all likelihoods."""
+    count, sigma = len(fractions), 2.0
+    volume = random_volume(phases.channels_of(count))
+    generator = torch.Generator().manual_seed(3)
+    likelihoods = [torch.rand(count, *SHAPE, generator=generator) + 0.2 for _ in range(3)]
+    rule = evidence(fractions=fractions, clamp=15.0)
+    own = rule.own_posterior(volume, sigma)
+    planes = iter(zip(likelihoods, (2, 1, 0), strict=True))  # in the order yz, xz, xy
+
+    def witness(noisy, sigma):
+        likelihood, axis = next(planes)
+        posterior = own * likelihood
+        return phases.expectation(posterior / posterior.sum(0)).movedim(axis + 1, 0)
+
+    rule.denoiser = witness
+    expected = own * likelihoods[0] * likelihoods[1] * likelihoods[2]
+    expected /= expected.sum(0)
+    found = phases.probabilities(rule(volume, sigma, 0))
+    torch.testing.assert_close(found, expected, rtol=0, atol=1e-4)
+
+
+@pytest.mark.parametrize("fractions", [(0.7, 0.3), (0.5, 0.3, 0.2)])
+def test_certain_planes_give_certain_phases(fractions):
+    """The clamp bounds the odds of a witness, not what comes out: a code, for any K."""
+    count = len(fractions)
+    labels = torch.randint(count, SHAPE, generator=torch.Generator().manual_seed(0))
+    code = phases.encode(labels[None], count)[0]
+    axes = iter((2, 1, 0))
+    rule = evidence(lambda noisy, sigma: code.movedim(next(axes) + 1, 0), fractions, clamp=4.0)
+    torch.testing.assert_close(rule(code, 1.0, 0), code, rtol=0, atol=1e-3)
+
+
+def test_three_phases_stay_a_distribution():
+    """One-hot channels that came from probabilities sum to what probabilities do."""
+    rule = evidence(fractions=(0.5, 0.3, 0.2))
+    share = (rule(random_volume(3), 1.5, 0) + 1) / 2
+    assert share.min() >= 0
+    torch.testing.assert_close(share.sum(0), torch.ones(SHAPE))
+
+
+def test_a_prior_moves_the_volume_fraction():
+    """The prior is counted once: planes that know nothing give it back at high noise."""
+    volume = random_volume() * 100
+    for fraction in (0.2, 0.6):
+        rule = evidence(fractions=(1 - fraction, fraction), clamp=12.0)
+
+        def witness(noisy, sigma, rule=rule):
+            posterior = rule.own_posterior(noisy.movedim(1, 0), sigma)
+            return phases.expectation(posterior).movedim(0, 1)
+
+        rule.denoiser = witness
+        found = phases.probabilities(rule(volume, 1e4, 0))[1]
+        torch.testing.assert_close(found, torch.full(SHAPE, fraction), rtol=0, atol=1e-3)
+
+
+def test_blend_into_the_average():
+    """At sigma = blend half of the result is the average of the planes, far below all of it."""
+    volume = random_volume()
+    average = Average(lopsided)
+    pure = evidence()(volume, 0.5, 0)
+    half = evidence(blend=0.5)(volume, 0.5, 0)
+    torch.testing.assert_close(half, (pure + average(volume, 0.5, 0)) / 2)
+    low = evidence(blend=0.5)(volume, 0.02, 0)
+    torch.testing.assert_close(low, average(volume, 0.02, 0), rtol=0, atol=1e-4)
+
+
+def test_alternate_below():
+    """Where little noise is left the planes take turns, one pass each."""
+    volume = random_volume()
+    rule = evidence(alternate_below=1.0)
+    assert rule.plane(1.0, 0) == "all" and rule.plane(0.99, 1) == "xz"
+    torch.testing.assert_close(rule(volume, 0.99, 1), Alternate(lopsided)(volume, 0.99, 1))
+    assert rule.network_passes == 1
+    torch.testing.assert_close(rule(volume, 1.0, 1), evidence()(volume, 1.0, 1))
+    assert rule.network_passes == 4

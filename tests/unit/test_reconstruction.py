@@ -1,0 +1,220 @@
+"""Reconstruction keeps its contract: volume and provenance from a model, seed and settings."""
+
+import json
+
+import numpy as np
+import pytest
+import tifffile
+import torch
+
+from micro3diff import reconstruction
+from micro3diff.config import reconstruction_settings
+from micro3diff.denoisers import load_denoiser
+from micro3diff.errors import InputError
+from micro3diff.files import sha256_of
+from micro3diff.planes import Alternate, Average, Evidence
+from micro3diff.reconstruction import noise_levels, plane_rule, reconstruct, sample_images, trace
+from micro3diff.volumes import read_description, read_labels, read_voxel_size
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture
+def job(tmp_path, model_folder, material):
+    """Reconstruct a volume; returns its path and its provenance."""
+
+    def run_job(name="volume", rule="evidence", n_h=0, seed=1, model=model_folder, **changes):
+        path = tmp_path / "results" / f"{name}.tif"
+        reconstruct(
+            model,
+            settings=reconstruction_settings(material, rule, n_h) | changes,
+            precision="fp32",
+            seed=seed,
+            device=CPU,
+            volume=path,
+            about=path.with_suffix(".json"),
+            voxel_size=0.4,
+            unit="µm",
+        )
+        return path, json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
+
+    return run_job
+
+
+@pytest.mark.parametrize(
+    "rule, n_h, passes",
+    [("alternate", 0, 4), ("alternate", 2, 12), ("average", 1, 24), ("evidence", 0, 12)],
+)
+def test_volume_and_provenance(job, model_folder, material, rule, n_h, passes):
+    """uint8 labels of the shape, axes and voxel size; JSON with all that led to it."""
+    path, about = job(rule=rule, n_h=n_h, **({"alternate_below": 0} if rule == "evidence" else {}))
+    labels = read_labels(path)
+    assert labels.dtype == np.uint8 and labels.shape == (8, 12, 16)
+    assert set(np.unique(labels)) <= {0, 1}
+    assert read_voxel_size(path) == (0.4, "µm")
+    with tifffile.TiffFile(path) as tif:
+        assert tif.series[0].axes == "ZYX"
+    assert about["seed"] == 1 and about["network_passes"] == passes
+    assert about["model_sha256"] == sha256_of(model_folder)
+    assert about["settings"] | {"rule": rule, "n_h": n_h, "shape": [8, 12, 16]} == about["settings"]
+    assert set(about["settings"]) >= set(reconstruction_settings(material, rule, n_h))
+    assert {"micro3diff", "torch", "numpy", "python"} <= set(about["versions"])
+    assert about["wall_seconds"] > 0 and about["device"].startswith("CPU")
+    assert (about["axes"], about["voxel_size"], about["unit"]) == ("ZYX", 0.4, "µm")
+    assert read_description(path).items() <= about.items()
+
+
+@pytest.mark.parametrize("rule", ["alternate", "average", "evidence"])
+def test_seeds(job, rule):
+    """The same seed gives the same file but for the wall time; another seed another volume."""
+    one, same, other = (
+        read_labels(job(name, rule, seed=seed)[0])
+        for name, seed in [("one", 1), ("same", 1), ("other", 2)]
+    )
+    assert np.array_equal(one, same)
+    assert 0.05 < (one != other).mean()
+
+
+def test_slices_per_pass_does_not_change_the_volume(job):
+    """A volume that must go through the network in parts is the same one."""
+    whole, parts = (read_labels(job(f"v{n}", slices_per_pass=n)[0]) for n in (64, 3))
+    assert (whole != parts).mean() < 0.01  # rounding may decide a voxel on the edge
+
+
+def test_failure_leaves_nothing_behind(job, tmp_path, monkeypatch):
+    """A size that does not fit, and a full disk."""
+    with pytest.raises(InputError, match="multiples of 2"):
+        job(shape=[8, 8, 9])
+    assert not list((tmp_path).glob("results/*"))
+
+    def no_space(path, *args, **kwargs):
+        with open(path, "wb") as file:
+            file.write(b"half")
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(tifffile, "imwrite", no_space)
+    with pytest.raises(OSError):
+        job()
+    assert not list((tmp_path).glob("results/*"))
+
+
+def test_more_steps_than_the_model_has(job):
+    """Found before any step: one line with both numbers."""
+    with pytest.raises(InputError, match="steps: found 51, expected at most 50"):
+        job(steps=51)
+    with pytest.raises(InputError, match="steps: found 51"):
+        job(rule="alternate", steps=51)
+
+
+def test_noise_levels(model_folder, material):
+    """All the model's own unless fewer are asked for; Karras' within the asked range."""
+    denoiser = load_denoiser(model_folder)
+    alternate = reconstruction_settings(material, "alternate", 0)
+    found = noise_levels(denoiser, alternate | {"steps": None})
+    assert np.array_equal(found, denoiser.sigmas[::-1])
+    karras = {"spacing": "karras", "sigma_max": 5.0, "sigma_min": 0.2}
+    found = noise_levels(denoiser, alternate | karras | {"steps": 6})
+    assert len(found) == 6 and found[[0, -1]] == pytest.approx([5.0, 0.2])
+    assert len(noise_levels(denoiser, alternate | karras | {"steps": None})) == 50
+
+
+def test_settings_reach_the_rule(model_folder, material):
+    """Each key of the configuration is what the rule works with."""
+    denoiser = load_denoiser(model_folder)
+    settings = reconstruction_settings(material, "evidence", 0)
+    changes = {"weight": 0.9, "blend": 0.3, "alternate_below": 0.2, "slices_per_pass": 5}
+    rule = plane_rule(denoiser, settings | changes, seed=3)
+    assert type(rule) is Evidence and rule.fractions == [0.7, 0.3]
+    assert {key: getattr(rule, key) for key in changes} == changes
+    assert plane_rule(denoiser, settings | {"prior": 0.4}, 0).fractions == [0.6, 0.4]
+    settings = reconstruction_settings(material, "alternate", 0)
+    rule = plane_rule(denoiser, settings | {"order": "random"}, seed=3)
+    assert type(rule) is Alternate and (rule.order, rule.seed) == ("random", 3)
+    settings = reconstruction_settings(material, "average", 0)
+    assert type(plane_rule(denoiser, settings, 0)) is Average
+
+
+def test_prior_sets_the_volume_fraction(job, monkeypatch):
+    """Another fraction without retraining: planes that know nothing more give the prior back."""
+
+    class Knowing:
+        """A denoiser that knows no more than the voxel itself and the prior."""
+
+        def __init__(self, denoiser, fraction):
+            self.channels, self.device = denoiser.channels, denoiser.device
+            self.sigmas, self.fractions = denoiser.sigmas, denoiser.fractions
+            self.odds = np.log(fraction / (1 - fraction)) / 2
+
+        def __call__(self, noisy, sigma):
+            return torch.tanh(self.odds + noisy / sigma**2)
+
+    real = reconstruction._load
+    settings = {"alternate_below": 0, "sigma_min": 0.3, "steps": 50, "shape": [24, 24, 24]}
+    for prior in (0.2, 0.6):
+        with monkeypatch.context() as patch:
+            patch.setattr(
+                reconstruction, "_load", lambda *args, prior=prior: Knowing(real(*args), prior)
+            )
+            path, _ = job(f"prior{prior}", prior=prior, **settings)
+        assert read_labels(path).mean() == pytest.approx(prior, abs=0.05)
+
+
+def test_a_model_that_does_not_know_its_fractions(job, model_folder):
+    """One line that names the key to set; with it, the job runs."""
+    (model_folder / "denoiser.json").unlink()
+    with pytest.raises(InputError, match="reconstruct.evidence.prior"):
+        job()
+    with pytest.raises(InputError, match="start: mean"):
+        job(prior=0.3)
+    job(prior=0.3, start="noise")
+    job(rule="alternate")
+
+
+def test_images(tmp_path, model_folder, material):
+    """2D samples: a stack of independent images, which other images do not change."""
+    stacks = {}
+    for name, chunk in [("one", 64), ("two", 2)]:
+        path = tmp_path / f"{name}.tif"
+        sample_images(
+            model_folder,
+            patch=16,
+            settings=material["check"],
+            precision="fp32",
+            slices_per_pass=chunk,
+            seed=0,
+            device=CPU,
+            images=path,
+            about=path.with_suffix(".json"),
+        )
+        stacks[name] = read_labels(path)
+        about = json.loads(path.with_suffix(".json").read_text())
+        assert about["network_passes"] == 4 and about["seed"] == 0
+    assert stacks["one"].shape == (3, 16, 16)
+    assert (stacks["one"] != stacks["two"]).mean() < 0.01
+    assert not np.array_equal(stacks["one"][0], stacks["one"][1])
+
+
+@pytest.mark.parametrize("rule", ["alternate", "evidence"])
+def test_trace(tmp_path, model_folder, material, rule):
+    """Snapshots from the first step to the last; noisy ones at a DDPM's variance of one."""
+    path = tmp_path / "trace.npz"
+    trace(
+        model_folder,
+        settings=reconstruction_settings(material, rule, 0) | {"steps": 20},
+        precision="fp32",
+        seed=0,
+        device=CPU,
+        path=path,
+    )
+    with np.load(path) as found:
+        assert set(found) == {"noisy", "denoised", "sigma", "plane"}
+        assert found["noisy"].shape == found["denoised"].shape == (6, 8, 12, 16)
+        assert (np.diff(found["sigma"]) < 0).all()
+        assert found["noisy"][0].std() == pytest.approx(1, abs=0.1)
+        assert np.abs(found["denoised"]).max() <= 1
+        assert set(found["plane"]) <= {"yz", "xz", "xy", "all"}
+        if rule == "alternate":
+            planes = ["yz", "xz", "xy"]
+            steps = np.linspace(0, 19, 6).round().astype(int)
+            assert found["plane"].tolist() == [planes[step % 3] for step in steps]
+    assert [p.name for p in tmp_path.iterdir() if p.name.startswith("trace")] == ["trace.npz"]

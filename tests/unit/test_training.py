@@ -1,0 +1,262 @@
+"""Training learns, resumes as if never stopped, and stops in time when it diverges."""
+
+import logging
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from micro3diff import phases, training
+from micro3diff.denoisers import load_denoiser
+from micro3diff.errors import InputError
+from micro3diff.training import LOSS_INTERVAL, Trainer, checkpoints, train
+
+CPU = torch.device("cpu")
+
+
+class Killed(Exception):
+    """What a test throws in the middle of a training."""
+
+
+@pytest.fixture
+def run(tmp_path, toy_slices, train_settings, monkeypatch):
+    """Train into a folder of tmp_path; killed before the given step if one is given."""
+
+    def run_training(name, kill_at=None, images=toy_slices, n_phases=2, **settings):
+        update = Trainer.update
+
+        def update_or_die(self):
+            if self.step == kill_at:
+                raise Killed
+            return update(self)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(Trainer, "update", update_or_die)
+            train(
+                images,
+                n_phases,
+                train_settings | settings,
+                model=tmp_path / name / "model",
+                loss_table=tmp_path / name / "loss.csv",
+                checkpoint_folder=tmp_path / name / "checkpoints",
+                device=CPU,
+            )
+
+    return run_training
+
+
+def weights(folder):
+    path = folder / "model" / "unet" / "diffusion_pytorch_model.safetensors"
+    return path.read_bytes()
+
+
+def same(one, other):
+    """Weights and loss table are the same to the last bit."""
+    return weights(one) == weights(other) and (one / "loss.csv").read_bytes() == (
+        other / "loss.csv"
+    ).read_bytes()
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {},
+        {"ema": 0},
+        {"checkpoint_every": 7, "steps": 45},  # in the middle of a row of the loss table
+        {"decay": "cosine", "prediction": "v_prediction", "pixel_block": 2},
+    ],
+)
+def test_a_resumed_training_is_the_uninterrupted_one(run, tmp_path, caplog, settings):
+    """Killed twice, once before any checkpoint: same weights, same loss table."""
+    caplog.set_level(logging.INFO)
+    run("whole", **settings)
+    for kill_at in (5, 25):
+        with pytest.raises(Killed):
+            run("resumed", kill_at=kill_at, **settings)
+        assert not (tmp_path / "resumed" / "model").exists()
+        assert not (tmp_path / "resumed" / "loss.csv").exists()
+    run("resumed", **settings)
+    assert "resuming at step 2" in caplog.text
+    assert same(tmp_path / "whole", tmp_path / "resumed")
+    assert checkpoints(tmp_path / "resumed" / "checkpoints") == []
+
+
+def test_a_truncated_checkpoint_is_ignored_with_a_warning(run, tmp_path, caplog):
+    """The previous one is used and the result is the same."""
+    caplog.set_level(logging.INFO)
+    run("whole")
+    with pytest.raises(Killed):
+        run("resumed", kill_at=25)
+    newest, previous = checkpoints(tmp_path / "resumed" / "checkpoints")
+    newest.write_bytes(newest.read_bytes()[: newest.stat().st_size // 2])
+    run("resumed")
+    assert f"checkpoint {newest} can't be read and is ignored" in caplog.text
+    assert f"resuming at step 10 from {previous}" in caplog.text
+    assert same(tmp_path / "whole", tmp_path / "resumed")
+
+
+@pytest.mark.parametrize("change", ["settings", "slices"])
+def test_a_checkpoint_of_another_training_is_ignored(run, tmp_path, caplog, toy_slices, change):
+    """It neither changes the result nor keeps the new training from being resumed."""
+    caplog.set_level(logging.INFO)
+    run("new", steps=24, checkpoint_every=5)
+    other = {"learning_rate": 1e-3} if change == "settings" else {"images": 1 - toy_slices}
+    with pytest.raises(Killed):
+        run("resumed", kill_at=29, checkpoint_every=5, **other)
+    with pytest.raises(Killed):
+        run("resumed", kill_at=18, steps=24, checkpoint_every=5)
+    assert caplog.text.count("is of other settings or slices and is ignored") == 2
+    assert "resuming" not in caplog.text
+    run("resumed", steps=24, checkpoint_every=5)
+    assert "resuming at step 15" in caplog.text
+    assert same(tmp_path / "new", tmp_path / "resumed")
+    assert checkpoints(tmp_path / "resumed" / "checkpoints") == []
+
+
+def test_what_does_not_decide_the_weights_may_change(run, tmp_path, caplog):
+    """More frequent checkpoints are no other training."""
+    caplog.set_level(logging.INFO)
+    with pytest.raises(Killed):
+        run("one", kill_at=25)
+    run("one", checkpoint_every=3)
+    assert "resuming at step 20" in caplog.text
+
+
+def test_checkpoints_are_few_whole_and_no_pickles(run, tmp_path):
+    """Two are kept; they load without running anybody's code; no temporary file stays."""
+    with pytest.raises(Killed):
+        run("one", kill_at=28, checkpoint_every=5)
+    folder = tmp_path / "one" / "checkpoints"
+    assert [path.name for path in checkpoints(folder)] == ["step_00000025.pt", "step_00000020.pt"]
+    assert len(list(folder.iterdir())) == 2
+    assert torch.load(checkpoints(folder)[0], weights_only=True)["step"] == 25
+
+
+@pytest.mark.parametrize("steps", [30, 33])
+def test_a_diverged_training_stops_with_advice(run, tmp_path, monkeypatch, steps):
+    """NaN loss: one line that names the key; no model, no loss table."""
+    real = torch.nn.functional.mse_loss
+
+    def bad_loss(*args):
+        return real(*args) * float("nan")
+
+    monkeypatch.setattr(torch.nn.functional, "mse_loss", bad_loss)
+    with pytest.raises(InputError, match="train.learning_rate.*nan.*lower it"):
+        run("one", steps=steps)
+    assert not (tmp_path / "one" / "model").exists()
+    assert not (tmp_path / "one" / "loss.csv").exists()
+
+
+def test_a_learning_rate_too_high(run, tmp_path):
+    """A training that really diverges is noticed."""
+    with pytest.raises(InputError, match="train.learning_rate"):
+        run("one", learning_rate=1e18)
+    assert not (tmp_path / "one" / "model").exists()
+
+
+def test_it_learns(run, tmp_path, toy_slices):
+    """The loss falls, and the model beats the best denoiser that sees each pixel alone."""
+    run("one", steps=300, batch=16, learning_rate=3e-3, decay="cosine", ema=0.99)
+    losses = pd.read_csv(tmp_path / "one" / "loss.csv")
+    assert list(losses.columns) == ["step", "loss"]
+    assert losses.step.tolist() == [*range(LOSS_INTERVAL, 301, LOSS_INTERVAL)]
+    assert losses.loss.iloc[-3:].mean() < 0.5 * losses.loss.iloc[0]
+    denoiser = load_denoiser(tmp_path / "one" / "model", precision="fp32")
+    assert denoiser.fractions == pytest.approx([0.7, 0.3], abs=1e-3)
+    clean = phases.encode(torch.from_numpy(toy_slices), 2)
+    generator = torch.Generator().manual_seed(0)
+    for sigma in (0.7, 1.5):
+        noisy = clean + sigma * torch.randn(clean.shape, generator=generator)
+        own = torch.tanh(np.log(0.3 / 0.7) / 2 + noisy / sigma**2)
+        error = float(((denoiser(noisy, sigma) - clean) ** 2).mean())
+        assert error < 0.8 * float(((own - clean) ** 2).mean())
+
+
+@pytest.mark.parametrize("prediction", ["epsilon", "v_prediction"])
+@pytest.mark.parametrize("n_phases, block", [(2, 1), (2, 2), (3, 1)])
+def test_what_the_network_is_asked_for(toy_slices, train_settings, prediction, n_phases, block):
+    """Noisy image and target together give back one of the training images."""
+    settings = train_settings | {"prediction": prediction, "pixel_block": block, "batch": 16}
+    images = toy_slices.copy()
+    if n_phases == 3:
+        images[:, :5] = 2
+    trainer = Trainer(images, n_phases, settings, CPU)
+    noisy, time, target = trainer.batch()
+    kept = trainer.scheduler.alphas_cumprod[time].view(-1, 1, 1, 1)
+    signal, sigma = kept.sqrt(), (1 - kept).sqrt()
+    clean = {
+        "epsilon": lambda: (noisy - sigma * target) / signal,
+        "v_prediction": lambda: signal * noisy - sigma * target,
+    }[prediction]()
+    clean = torch.nn.functional.pixel_shuffle(clean, block)
+    torch.testing.assert_close(clean.abs(), torch.ones_like(clean), rtol=0, atol=1e-3)
+    known = {image.tobytes() for image in images}
+    assert all(image.numpy().tobytes() in known for image in phases.decode(clean, dim=1))
+    assert 0 <= time.min() and time.max() < 50 and len(set(time.tolist())) > 5
+
+
+def test_batches_differ_by_step_and_seed_alone(toy_slices, train_settings):
+    """Nothing else decides what a step draws, so that a resumed training can go on."""
+    trainers = [
+        Trainer(toy_slices, 2, train_settings | {"seed": seed}, CPU) for seed in (0, 0, 1)
+    ]
+    trainers[0].update()
+    trainers[1].step = 1
+    one, same_step, other_seed = (trainer.batch()[0] for trainer in trainers)
+    assert torch.equal(one, same_step)
+    assert not torch.equal(one, other_seed)
+    trainers[0].step = 2
+    assert not torch.equal(one, trainers[0].batch()[0])
+
+
+def test_ema_is_what_is_saved(toy_slices, train_settings):
+    """The moving average where there is one, else the last weights."""
+    for ema in (0.999, 0):
+        trainer = Trainer(toy_slices, 2, train_settings | {"ema": ema}, CPU)
+        for _ in range(3):
+            trainer.update()
+        last = [weight.detach().clone() for weight in trainer.unet.parameters()]
+        final = list(trainer.finish().parameters())
+        assert all(torch.equal(*pair) for pair in zip(last, final, strict=True)) == (ema == 0)
+
+
+def test_learning_rates(toy_slices, train_settings):
+    """Constant as in the paper; cosine warms up and ends near 1 %."""
+    settings = train_settings | {"steps": 1000}
+    trainer = Trainer(toy_slices, 2, settings, CPU)
+    for trainer.step in (0, 500, 999):
+        assert trainer.learning_rate() == settings["learning_rate"]
+    trainer = Trainer(toy_slices, 2, settings | {"decay": "cosine"}, CPU)
+    rates = []
+    for trainer.step in range(1000):
+        rates.append(trainer.learning_rate() / settings["learning_rate"])
+    assert rates[0] == pytest.approx(0.01) and max(rates) == pytest.approx(1)
+    assert np.argmax(rates) in (99, 100)
+    assert rates[-1] == pytest.approx(0.01, abs=1e-3)
+
+
+def test_more_phases(run, tmp_path, toy_slices):
+    """Three phases train and know their fractions."""
+    images = toy_slices.copy()
+    images[:, :4] = 2
+    run("one", images=images, n_phases=3, steps=2)
+    denoiser = load_denoiser(tmp_path / "one" / "model")
+    assert denoiser.channels == 3
+    assert denoiser.fractions == pytest.approx((np.bincount(images.ravel()) / images.size).tolist())
+
+
+def test_a_checkpoint_that_fails_leaves_nothing(run, tmp_path, monkeypatch):
+    """A full disk during a checkpoint keeps the one before it."""
+    real, folder = torch.save, tmp_path / "one" / "checkpoints"
+
+    def save(state, file):
+        if state["step"] == 20:
+            file.write(b"half")
+            raise OSError(28, "No space left on device")
+        real(state, file)
+
+    monkeypatch.setattr(training.torch, "save", save)
+    with pytest.raises(OSError):
+        run("one")
+    assert [path.name for path in folder.iterdir()] == ["step_00000010.pt"]

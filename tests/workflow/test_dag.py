@@ -1,0 +1,352 @@
+"""What a run would do: the jobs of a configuration, and what stops one before it starts."""
+
+import contextlib
+import re
+import socket
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import yaml
+from snakemake.api import SnakemakeApi
+from snakemake.settings.enums import Quietness
+from snakemake.settings.types import (
+    ConfigSettings,
+    DAGSettings,
+    OutputSettings,
+    ResourceSettings,
+)
+from snakemake_interface_common.exceptions import WorkflowError
+
+REPOSITORY = Path(__file__).parents[2]
+GPU_RULES = {"train", "sample_2d", "reconstruct", "trace"}
+SBATCH_MESSAGE = "there is no sbatch on this machine"
+
+
+class Planner:
+    """Snakemake without its start-up time, which is most of a dry run's: no process, no output."""
+
+    def __init__(self, folder: Path):
+        self.folder = folder
+
+    @contextlib.contextmanager
+    def _dag(self, config: dict, configfile: str | None, targets: tuple, **how) -> Iterator:
+        files = [REPOSITORY / "config" / configfile] if configfile else []
+        path = sys.path[:]
+        try:
+            with SnakemakeApi(OutputSettings(quiet={Quietness.ALL})) as api:
+                workflow = api.workflow(
+                    resource_settings=ResourceSettings(cores=8),
+                    config_settings=ConfigSettings(config=config, configfiles=files),
+                    snakefile=REPOSITORY / "Snakefile",
+                    workdir=self.folder,
+                )
+                yield workflow.dag(DAGSettings(targets=set(targets), **how)), workflow
+        finally:
+            sys.path[:] = path
+
+    def jobs(self, config=None, configfile=None, targets=()) -> list:
+        """The jobs that `snakemake -n` would list."""
+        with self._dag(config or {}, configfile, targets) as (dag, workflow):
+            dag.execute_workflow(executor="dryrun")
+            return list(workflow._workflow.dag.needrun_jobs(exclude_finished=False))
+
+    def count(self, config=None, configfile=None, targets=()) -> Counter:
+        """How many jobs of each rule `snakemake -n` would list."""
+        return Counter(job.rule.name for job in self.jobs(config, configfile, targets))
+
+    def rules(self) -> list:
+        """All rules."""
+        with self._dag({}, None, ()) as (_, workflow):
+            return list(workflow._workflow.rules)
+
+    def finish(self, config: dict, targets=()) -> None:
+        """Make the folder look as after a run: every file is there, empty, and recorded."""
+        for job in self.jobs(config, targets=targets):
+            for file in map(Path, job.output):
+                path = self.folder / file
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.mkdir(exist_ok=True) if file.name == "model" else path.touch()
+        with self._dag(config, None, targets, forceall=True) as (dag, _):
+            dag.execute_workflow(executor="touch")
+
+
+def empty_folder(folder: Path) -> Planner:
+    """A working directory with the configuration and nothing else."""
+    folder.mkdir()
+    (folder / "config").symlink_to(REPOSITORY / "config")
+    return Planner(folder)
+
+
+@pytest.fixture
+def planner(tmp_path) -> Planner:
+    """Nothing was run yet."""
+    return empty_folder(tmp_path / "run")
+
+
+@pytest.fixture
+def no_network(monkeypatch):
+    """Any look at the network fails."""
+
+    def refuse(*args, **options):
+        raise AssertionError(f"the network was asked: {args}")
+
+    for name in ("connect", "connect_ex"):
+        monkeypatch.setattr(socket.socket, name, refuse)
+    for name in ("create_connection", "getaddrinfo", "gethostbyname"):
+        monkeypatch.setattr(socket, name, refuse)
+
+
+# Jobs
+
+
+@pytest.mark.usefixtures("no_network")
+def test_the_default_run_is_the_paper(planner):
+    """Four materials, n_h in {0, 1, 3, 5, 10}, 25 volumes; and no network to find that out."""
+    jobs = planner.jobs()
+    count = Counter(job.rule.name for job in jobs)
+    assert count["train"] == 4
+    assert count["reconstruct"] == 4 * 5 * 25 == 500
+    assert count["curves"] == 4 * 5
+    assert count["fetch"] == 2
+    volumes = [job.wildcards_dict for job in jobs if job.rule.name == "reconstruct"]
+    assert {w["material"] for w in volumes} == {"spheres", "grains", "nmc", "carbonate"}
+    assert {w["n_h"] for w in volumes} == {"0", "1", "3", "5", "10"}
+    assert {w["plane_rule"] for w in volumes} == {"alternate"}
+    assert not (planner.folder / "results").exists()
+
+
+def test_the_default_run_draws_the_papers_figures(planner):
+    """Every figure has the number that it has in the paper, as PNG and PDF."""
+    numbers = ["1", "2", "3", "4a", "4b", "4c", "4d", "5", "6", "7", "8", "9", "10", "11"]
+    files = {file for job in planner.jobs() for file in job.output}
+    for number in [*numbers, "12", "14", "S1"]:
+        for suffix in ("png", "pdf"):
+            assert f"results/figures/figure_{number}.{suffix}" in files
+
+
+@pytest.mark.usefixtures("no_network")
+@pytest.mark.parametrize(
+    ("configfile", "materials", "reconstruct"),
+    [("demo.yaml", 1, 2 * 3), ("cpu.yaml", 4, 4 * 8)],
+)
+def test_the_small_configurations(planner, configfile, materials, reconstruct):
+    """`make demo` needs no download; config/cpu.yaml has all materials in few volumes, no GPU."""
+    jobs = planner.jobs(configfile=configfile)
+    count = Counter(job.rule.name for job in jobs)
+    assert count["train"] == materials
+    assert count["reconstruct"] == reconstruct
+    assert count["fetch"] == (0 if configfile == "demo.yaml" else 2)
+    assert {job.resources["gpu"] for job in jobs if job.rule.name in GPU_RULES} == {0}
+
+
+@pytest.mark.parametrize(("device", "gpus"), [("auto", 1), ("cuda", 1), ("cpu", 0)])
+def test_gpu_jobs_ask_for_a_gpu(planner, device, gpus):
+    """A cluster gives a GPU to those that ask for one, and only these jobs need it."""
+    config = {"run": {"materials": ["spheres"], "samples": 1, "device": device}}
+    asked = {job.rule.name: job.resources.get("gpu", 0) for job in planner.jobs(config)}
+    assert {rule for rule in asked if rule in GPU_RULES} == GPU_RULES
+    assert asked == {rule: gpus if rule in GPU_RULES else 0 for rule in asked}
+
+
+def test_no_job_asks_for_more_than_eight_threads(planner):
+    """`--cores 8 --profile slurm` would cut it down without a word."""
+    assert max(job.threads for job in planner.jobs()) <= 8
+
+
+def test_a_model_takes_the_place_of_training(planner):
+    """`model:` replaces `train` by `adopt`; no loss curve is asked of it."""
+    (planner.folder / "model").mkdir()
+    config = {
+        "run": {"materials": ["spheres", "grains"], "samples": 1},
+        "materials": {"spheres": {"model": "model"}},
+    }
+    jobs = planner.jobs(config)
+    assert [job.wildcards.material for job in jobs if job.rule.name == "adopt"] == ["spheres"]
+    assert [job.wildcards.material for job in jobs if job.rule.name == "train"] == ["grains"]
+    assert "results/spheres/loss.csv" not in {file for job in jobs for file in job.input}
+
+
+def test_a_downloaded_file_is_not_fetched_again(planner):
+    """With the file in results/downloads nothing asks for the network."""
+    config = {"run": {"materials": ["carbonate"]}}
+    target = ("results/carbonate/slices.tif",)
+    assert planner.count(config, targets=target) == {"fetch": 1, "source": 1, "slices": 1}
+    planner.finish(config, targets=("results/downloads/carbonate_resized.npy",))
+    assert planner.count(config, targets=target) == {"source": 1, "slices": 1}
+
+
+# Reruns
+
+
+FINISHED = {
+    "run": {
+        "materials": ["spheres", "grains"],
+        "cases": {"alternate": [0, 3]},
+        "samples": 25,
+        "device": "cpu",
+    }
+}
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory) -> Planner:
+    """The folder of a finished run: two materials, two cases, 25 volumes."""
+    planner = empty_folder(tmp_path_factory.mktemp("finished") / "run")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("snakemake.executors.touch.Executor.SLEEPING_TIME", 0.002)
+        planner.finish(FINISHED)
+    return planner
+
+
+def changed(**run) -> dict:
+    """The configuration of the finished run, other keys under ``run``."""
+    return {"run": {**FINISHED["run"], **run}}
+
+
+def test_a_finished_run_has_nothing_to_do(finished):
+    """Calling Snakemake twice costs nothing."""
+    assert not finished.count(FINISHED)
+
+
+def test_one_more_sample_is_one_more_volume_per_case(finished):
+    """25 volumes are kept; the new ones and what is made of all volumes are added."""
+    count = finished.count(changed(samples=26))
+    assert count["reconstruct"] == count["curves"] == 2 * 2
+    assert count["figure_curves"] == 2
+    others = {"error_rates", "timings", "figure_3", "figure_5", "all"}
+    assert count.keys() == {"reconstruct", "curves", "figure_curves"} | others
+
+
+def test_one_more_case_leaves_the_others(finished):
+    """A new n_h needs no new model and no new volume of another n_h."""
+    jobs = finished.jobs(changed(cases={"alternate": [0, 3, 5]}))
+    assert {j.wildcards.n_h for j in jobs if j.rule.name in ("reconstruct", "curves")} == {"5"}
+    assert not {"source", "slices", "train", "sample_2d", "reference"} & {j.rule.name for j in jobs}
+
+
+def test_one_more_material_leaves_the_others(finished):
+    """Only tables and figures of all materials look at the finished ones again."""
+    jobs = finished.jobs(changed(materials=["spheres", "grains", "carbonate"]))
+    assert {j.wildcards.material for j in jobs if "material" in j.wildcards_dict} == {"carbonate"}
+
+
+def test_an_evaluation_setting_makes_no_new_volume(finished):
+    """Another longest lag is a matter of minutes, not of days."""
+    count = finished.count(FINISHED | {"defaults": {"evaluate": {"max_lag": 20}}})
+    assert not {"source", "slices", "train", "sample_2d", "reconstruct", "trace"} & count.keys()
+    assert count["curves"] == 4 and count["reference"] == 2
+
+
+def test_a_sampler_setting_is_no_reason_to_train(finished):
+    """Settings of the reconstruction do not reach the model."""
+    steps = {"reconstruct": {"alternate": {"steps": 500}}}
+    count = finished.count(FINISHED | {"defaults": steps})
+    assert "train" not in count and count["reconstruct"] == 100
+
+
+# The SLURM profile, literally
+
+
+def test_the_slurm_profile_prints_the_job_table(clone, snakemake):
+    """`snakemake --cores 8 --profile slurm -n` from a clean clone."""
+    done = snakemake(clone, "--cores", "8", "--profile", "slurm", "-n")
+    assert done.returncode == 0, done.stdout
+    table = dict(re.findall(r"^(\w+) +(\d+)$", done.stdout, re.MULTILINE))
+    assert table["reconstruct"] == "500" and table["train"] == "4"
+    assert not (clone / "results").exists()
+
+
+def test_the_slurm_profile_without_slurm_says_what_to_do(clone, snakemake, clean_environment):
+    """A plain message, before anything is run."""
+    folders = clean_environment["PATH"].split(":")
+    path = ":".join(folder for folder in folders if not (Path(folder) / "sbatch").exists())
+    environment = clean_environment | {"PATH": path}
+    done = snakemake(clone, "--cores", "8", "--profile", "slurm", env=environment)
+    assert done.returncode != 0
+    [line] = [line for line in done.stdout.splitlines() if SBATCH_MESSAGE in line]
+    assert "login node" in line and "leave out --profile slurm" in line
+    assert "Traceback" not in done.stdout
+    assert not (clone / "results").exists()
+
+
+# Bad configurations
+
+BAD = {
+    "unknown key": (
+        {"run": {"samplse": 3}},
+        "run.samplse: unknown key; did you mean samples?",
+    ),
+    "wrong type": (
+        {"run": {"samples": "many"}},
+        "run.samples: found the text 'many', expected a whole number of at least 1",
+    ),
+    "unknown material": (
+        {"run": {"materials": ["sphres"]}},
+        "run.materials[0]: unknown material 'sphres'; did you mean spheres?",
+    ),
+    "missing file": (
+        {"run": {"materials": ["rock"]}, "materials": {"rock": {"source": {"path": "rock.tif"}}}},
+        "materials.rock.source.path: no file or folder 'rock.tif'",
+    ),
+    "missing model": (
+        {"materials": {"spheres": {"model": "models/spheres"}}},
+        "materials.spheres.model: no folder 'models/spheres'",
+    ),
+    "negative n_h": (
+        {"run": {"cases": {"alternate": [-1]}}},
+        "run.cases.alternate[0]: found -1, expected a whole number of at least 0",
+    ),
+    "more steps than T": (
+        {"materials": {"carbonate": {"reconstruct": {"alternate": {"steps": 1001}}}}},
+        "materials.carbonate.reconstruct.alternate.steps: found 1001, expected at most 1000",
+    ),
+}
+
+
+@pytest.mark.usefixtures("no_network")
+@pytest.mark.parametrize("case", BAD)
+def test_a_bad_configuration_is_one_line(planner, case):
+    """It names the key, what was found and what was expected, before any job."""
+    config, expected = BAD[case]
+    with pytest.raises(WorkflowError) as caught:
+        planner.jobs(config)
+    message = str(caught.value)
+    assert message.startswith(f"configuration: {expected}")
+    assert "\n" not in message
+    assert not (planner.folder / "results").exists()
+
+
+@pytest.mark.parametrize("case", ["unknown key", "missing file"])
+def test_a_bad_configuration_ends_the_command(clone, snakemake, case):
+    """The line is on the terminal, without a traceback, and the exit status is not zero."""
+    config, expected = BAD[case]
+    (clone / "my.yaml").write_text(yaml.safe_dump(config))
+    done = snakemake(clone, "--cores", "2", "--configfile", "my.yaml")
+    assert done.returncode != 0
+    assert f"\nconfiguration: {expected}" in done.stdout
+    assert "Traceback" not in done.stdout
+    assert not (clone / "results").exists()
+
+
+# As a part of another workflow
+
+
+def test_the_workflow_can_be_a_module(tmp_path, snakemake):
+    """src/ is found from the Snakefile's folder, not from the outer workflow's."""
+    (tmp_path / "Snakefile").write_text(
+        f"configfile: {str(REPOSITORY / 'config' / 'config.yaml')!r}\n"
+        "module micro3diff:\n"
+        f"    snakefile: {str(REPOSITORY / 'Snakefile')!r}\n"
+        "    config: config\n"
+        "use rule * from micro3diff as paper_*\n"
+        "rule all:\n"
+        "    default_target: True\n"
+        "    input: rules.paper_all.input\n"
+    )
+    demo = REPOSITORY / "config" / "demo.yaml"
+    done = snakemake(tmp_path, "-n", "--cores", "2", "--configfile", demo)
+    assert done.returncode == 0, done.stdout
+    assert re.search(r"^paper_reconstruct +6$", done.stdout, re.MULTILINE)
