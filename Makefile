@@ -3,7 +3,7 @@
 # make check       runs the linters
 # make benchmarks  measures speed against its bounds
 
-PYTHON ?= python3.11
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
 CORES ?= 2
 BIN := .venv/bin
 DEMO := $(BIN)/snakemake --cores $(CORES) --configfile config/demo.yaml

@@ -14,8 +14,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT / "src"))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 
 import numpy as np
 import torch
@@ -26,6 +25,7 @@ from micro3diff.planes import Alternate, Evidence
 from micro3diff.samplers import sample
 from micro3diff.training import Trainer
 
+ROOT = Path(__file__).resolve().parents[1]
 PATCH = 64
 TRAIN = {
     "channels": [32, 64, 64],
@@ -34,7 +34,7 @@ TRAIN = {
     "pixel_block": 2,
     "batch": 32,
 }
-ROUNDS = 9
+ROUNDS = 15
 RATIO, DRY_RUN_SECONDS = 1.1, 5
 
 
@@ -58,12 +58,17 @@ def ratio(work: Callable, bare: Callable, device: torch.device) -> tuple[float, 
     return statistics.median(a / b for a, b in rounds), statistics.median(b for _, b in rounds)
 
 
-def training_step(device: torch.device) -> tuple[float, float]:
-    """A step of the trainer over forward, backward and optimizer step of its network."""
+def small_trainer(device: torch.device) -> Trainer:
+    """A network for a CPU, with all else as the configuration has it by default."""
     toy = {"source": {"generator": "spheres"}, "slices": {"patch": PATCH}, "train": TRAIN}
     loaded = config.load({"run": {"materials": ["toy"]}, "materials": {"toy": toy}})
     images = np.random.default_rng(0).integers(0, 2, (500, PATCH, PATCH), dtype=np.uint8)
-    trainer = Trainer(images, 2, loaded["materials"]["toy"]["train"], device)
+    return Trainer(images, 2, loaded["materials"]["toy"]["train"], device)
+
+
+def training_step(device: torch.device) -> tuple[float, float]:
+    """A step of the trainer over forward, backward and optimizer step of its network."""
+    trainer = small_trainer(device)
     noisy, timesteps, target = trainer.batch()
 
     def bare() -> None:
@@ -79,11 +84,7 @@ def training_step(device: torch.device) -> tuple[float, float]:
 
 def sampler_steps(rule: str, device: torch.device) -> tuple[float, float]:
     """Three network passes' worth of sampler steps over the network passes."""
-    toy = {"source": {"generator": "spheres"}, "slices": {"patch": PATCH}, "train": TRAIN}
-    loaded = config.load({"run": {"materials": ["toy"]}, "materials": {"toy": toy}})
-    trainer = Trainer(
-        np.zeros((1, PATCH, PATCH), np.uint8), 2, loaded["materials"]["toy"]["train"], device
-    )
+    trainer = small_trainer(device)
     denoiser = Denoiser(trainer.unet, trainer.scheduler, TRAIN["pixel_block"])
     if rule == "alternate":
         denoise, sigmas = Alternate(denoiser, PATCH), [5.0, 4.0, 3.0]

@@ -211,6 +211,12 @@ def adopt_model(source: str | Path, folder: str | Path, fractions: list[float]) 
     """
     denoiser = load_denoiser(source)
     phases = len(fractions)
+    config = denoiser.unet.config
+    if config.out_channels != config.in_channels:
+        raise InputError(
+            f"model {source}: has {config.in_channels} channels in and {config.out_channels} out, "
+            "expected as many; models that learn their variance are not supported"
+        )
     if denoiser.channels != channels_of(phases):
         raise InputError(
             f"model {source}: has {denoiser.channels} image channels, expected "

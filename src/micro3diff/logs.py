@@ -25,12 +25,13 @@ def configure_logging(log: str | None = None) -> None:
         Path(log).parent.mkdir(parents=True, exist_ok=True)
         handlers.append(logging.FileHandler(log, mode="w", encoding="utf-8"))
     logging.basicConfig(
-        level=logging.INFO,
+        level=logging.WARNING,  # other libraries report every font they touch
         format="%(asctime)s %(message)s",
         datefmt="%Y-%m-%d %H:%M:%S",
         handlers=handlers,
         force=True,
     )
+    logger.setLevel(logging.INFO)
     logging.captureWarnings(True)
     sys.excepthook = _log_exception
 

@@ -127,7 +127,7 @@ def provenance(model: str | Path, settings: dict, seed: int, precision: str) -> 
         "seed": seed,
         "settings": settings,
         "precision": precision,
-        "model_sha256": sha256_of(model),
+        "model_sha256": sha256_of(Path(model) / "unet"),
         "versions": {
             "micro3diff": micro3diff.__version__,
             "torch": torch.__version__,

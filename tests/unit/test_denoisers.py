@@ -156,9 +156,7 @@ def test_any_diffusers_folder_loads(tmp_path, prediction):
 def test_other_sizes_than_the_training_size(tmp_path, train_settings, block):
     """Fully convolutional: any multiple of what the network shrinks by, others in one line."""
     unet = build_unet(train_settings | {"pixel_block": block}, 16, 2)
-    save_denoiser(
-        tmp_path / "m", unet, build_scheduler(train_settings), {"pixel_block": block}
-    )
+    save_denoiser(tmp_path / "m", unet, build_scheduler(train_settings), {"pixel_block": block})
     denoiser = load_denoiser(tmp_path / "m")
     assert denoiser.multiple == 2 * block
     found = denoiser(torch.randn(2, 1, 24, 8), 1.0)

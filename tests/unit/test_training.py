@@ -53,9 +53,10 @@ def weights(folder):
 
 def same(one, other):
     """Weights and loss table are the same to the last bit."""
-    return weights(one) == weights(other) and (one / "loss.csv").read_bytes() == (
-        other / "loss.csv"
-    ).read_bytes()
+    return (
+        weights(one) == weights(other)
+        and (one / "loss.csv").read_bytes() == (other / "loss.csv").read_bytes()
+    )
 
 
 @pytest.mark.parametrize(
@@ -198,9 +199,7 @@ def test_what_the_network_is_asked_for(toy_slices, train_settings, prediction, n
 
 def test_batches_differ_by_step_and_seed_alone(toy_slices, train_settings):
     """Nothing else decides what a step draws, so that a resumed training can go on."""
-    trainers = [
-        Trainer(toy_slices, 2, train_settings | {"seed": seed}, CPU) for seed in (0, 0, 1)
-    ]
+    trainers = [Trainer(toy_slices, 2, train_settings | {"seed": seed}, CPU) for seed in (0, 0, 1)]
     trainers[0].update()
     trainers[1].step = 1
     one, same_step, other_seed = (trainer.batch()[0] for trainer in trainers)
