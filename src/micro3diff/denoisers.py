@@ -118,8 +118,13 @@ def _has_native_bf16() -> bool:
     return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
 
 
-def choose_device(name: str) -> torch.device:
-    """The torch device of the ``run.device`` setting: auto, cpu or cuda."""
+def choose_device(config: dict) -> torch.device:
+    """The torch device of the setting ``run.device`` (auto, cpu or cuda) of a configuration.
+
+    Scripts take it from the configuration and not from their parameters, since a volume need not
+    be made again when it could be made elsewhere.
+    """
+    name = config["run"].get("device", "auto")
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
     if name == "cuda" and not torch.cuda.is_available():

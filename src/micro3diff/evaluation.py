@@ -4,6 +4,7 @@ Tables are long: one row for each value, so that CSV files can be joined and plo
 Equation numbers are those of https://doi.org/10.1038/s41524-024-01280-z.
 """
 
+import math
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -201,36 +202,38 @@ def volume_fraction_table(cases: Iterable[Case]) -> pd.DataFrame:
 
 
 def timing_table(
-    provenance: Mapping[tuple[str, str, int], Sequence[Mapping]],
-    seconds_2d: Mapping[str, float],
+    volumes: Mapping[tuple[str, str, int], Sequence[Mapping]],
+    images: Mapping[str, Mapping],
 ) -> pd.DataFrame:
     """Time to generate a volume, in seconds and relative to 2D generation, one row for each case.
 
-    provenance: for each (material, rule, n_h), the provenance of its volumes with the keys
-        ``wall_seconds``, ``network_passes`` and ``device``.
-    seconds_2d: for each material, the time to generate as many 2D images as a volume has slices.
+    volumes: for each (material, rule, n_h), the provenance of its volumes with the keys
+        ``shape``, ``wall_seconds``, ``network_passes`` and ``device``.
+    images: for each material, the same of its 2D samples; their time is scaled to the pixels of a
+        volume.
 
     Columns: ``material,rule,n_h,n_volumes,seconds_median,seconds_2d,relative_time,
     network_passes,device``. Several devices in a case are all named.
     """
-    columns = ["material", "rule", "n_h", "n_volumes", "seconds_median", "seconds_2d"]
-    rows = [
-        {
-            "material": material,
-            "rule": rule,
-            "n_h": n_h,
-            "n_volumes": len(volumes),
-            "seconds_median": median(volume["wall_seconds"] for volume in volumes),
-            "seconds_2d": seconds_2d.get(material, np.nan),
-            "network_passes": median(volume["network_passes"] for volume in volumes),
-            "device": ", ".join(sorted({volume["device"] for volume in volumes})),
-        }
-        for (material, rule, n_h), volumes in provenance.items()
-    ]
-    table = pd.DataFrame(rows, columns=[*columns, "network_passes", "device"])
-    relative = table["seconds_median"] / table["seconds_2d"]
-    table.insert(len(columns), "relative_time", relative)
-    return table
+    rows = []
+    for (material, rule, n_h), made in volumes.items():
+        seconds = median(volume["wall_seconds"] for volume in made)
+        flat = images[material]
+        seconds_2d = flat["wall_seconds"] * math.prod(made[0]["shape"]) / math.prod(flat["shape"])
+        rows.append(
+            {
+                "material": material,
+                "rule": rule,
+                "n_h": n_h,
+                "n_volumes": len(made),
+                "seconds_median": seconds,
+                "seconds_2d": seconds_2d,
+                "relative_time": seconds / seconds_2d,
+                "network_passes": median(volume["network_passes"] for volume in made),
+                "device": ", ".join(sorted({volume["device"] for volume in made})),
+            }
+        )
+    return pd.DataFrame(rows)
 
 
 def score_images(

@@ -101,6 +101,7 @@ def run_sampler(
     labels = phases.decode(values).cpu()
     seconds = time.perf_counter() - started
     return labels, {
+        "shape": list(shape),
         "network_passes": denoise.network_passes,
         "wall_seconds": round(seconds, 3),
         "device": device_name(device),

@@ -160,18 +160,23 @@ def test_volume_fraction_table():
 
 
 def test_timing_table():
-    """Times are medians over the volumes, relative to 2D generation with the same network."""
+    """Times are medians over the volumes, relative to 2D generation of as many pixels."""
     runs = [
-        {"wall_seconds": s, "network_passes": 1000, "device": d}
+        {"wall_seconds": s, "network_passes": 1000, "device": d, "shape": [8, 4, 4]}
         for s, d in [(10.0, "cpu"), (30.0, "cuda"), (14.0, "cpu")]
     ]
-    provenance = {("spheres", "alternate", 0): runs, ("my_rock", "evidence", 3): runs[:1]}
-    table = evaluation.timing_table(provenance, {"spheres": 7.0})
+    volumes = {("spheres", "alternate", 0): runs, ("my_rock", "evidence", 3): runs[:1]}
+    images = {
+        "spheres": {"wall_seconds": 7.0, "shape": [8, 4, 4]},
+        "my_rock": {"wall_seconds": 2.5, "shape": [2, 4, 4]},
+    }
+    table = evaluation.timing_table(volumes, images)
     assert ",".join(table.columns) == (
         "material,rule,n_h,n_volumes,seconds_median,seconds_2d,relative_time,network_passes,device"
     )
     assert table["seconds_median"].tolist() == [14, 10]
-    assert table["relative_time"][0] == 2 and np.isnan(table["relative_time"][1])
+    assert table["seconds_2d"].tolist() == [7, 10]
+    assert table["relative_time"].tolist() == [2, 1]
     assert table["device"].tolist() == ["cpu, cuda", "cpu"]
     assert table["network_passes"].tolist() == [1000, 1000]
 

@@ -240,6 +240,11 @@ def test_an_evaluation_setting_makes_no_new_volume(finished):
     assert count["curves"] == 4 and count["reference"] == 2
 
 
+def test_another_device_makes_nothing_again(finished):
+    """A volume need not be made again when it could be made elsewhere."""
+    assert not finished.count(changed(device="auto"))
+
+
 def test_a_sampler_setting_is_no_reason_to_train(finished):
     """Settings of the reconstruction do not reach the model."""
     steps = {"reconstruct": {"alternate": {"steps": 500}}}

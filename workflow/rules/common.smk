@@ -21,8 +21,7 @@ RUN = settings["run"]
 MATERIALS = {name: settings["materials"][name] for name in RUN["materials"]}
 CASES = cases(settings)
 SAMPLES = RUN["samples"]
-DEVICE = RUN["device"]
-GPUS = 0 if DEVICE == "cpu" else 1
+GPUS = 0 if RUN["device"] == "cpu" else 1
 DOWNLOADS = {
     download_name(material["source"]["url"]): material["source"]
     for material in MATERIALS.values()
@@ -67,6 +66,12 @@ def reconstruction(wildcards):
     """Settings of a case's volumes."""
     material = MATERIALS[wildcards.material]
     return reconstruction_settings(material, wildcards.plane_rule, int(wildcards.n_h))
+
+
+def measurement(material):
+    """The settings that curves depend on."""
+    settings = MATERIALS[material]["evaluate"]
+    return {key: settings[key] for key in ("phase", "dimension", "max_lag", "along")}
 
 
 def shown_cases():

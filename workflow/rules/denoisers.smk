@@ -25,7 +25,6 @@ rule train:
         augment=lambda w: MATERIALS[w.material]["slices"]["augment"],
         # not an output: Snakemake deletes the outputs of a job that fails
         checkpoints="results/{material}/checkpoints",
-        device=DEVICE,
     script:
         "../scripts/train.py"
 
@@ -74,7 +73,6 @@ rule sample_2d:
             "slices_per_pass"
         ],
         seed=RUN["seed"],
-        device=DEVICE,
     script:
         "../scripts/sample_2d.py"
 

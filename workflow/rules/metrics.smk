@@ -15,7 +15,7 @@ rule reference:
         mem_mb=8000,
         runtime=60,
     params:
-        settings=lambda w: MATERIALS[w.material]["evaluate"],
+        how=lambda w: measurement(w.material),
     script:
         "../scripts/reference.py"
 
@@ -34,7 +34,7 @@ rule curves:
         mem_mb=8000,
         runtime=120,
     params:
-        settings=lambda w: MATERIALS[w.material]["evaluate"],
+        how=lambda w: measurement(w.material),
     script:
         "../scripts/curves.py"
 

@@ -21,7 +21,6 @@ rule reconstruct:
         settings=reconstruction,
         precision=lambda w: MATERIALS[w.material]["train"]["precision"],
         seed=lambda w: RUN["seed"] * 1_000_000 + int(w.sample),
-        device=DEVICE,
     script:
         "../scripts/reconstruct.py"
 
@@ -47,6 +46,5 @@ rule trace:
         ),
         precision=MATERIALS[SHOWCASE]["train"]["precision"],
         seed=RUN["seed"] * 1_000_000,
-        device=DEVICE,
     script:
         "../scripts/trace.py"

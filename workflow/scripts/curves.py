@@ -7,10 +7,8 @@ from micro3diff.volumes import read_labels
 
 if __name__ == "__main__":
     configure_logging(snakemake.log[0])
-    settings = snakemake.params.settings
-    how = {key: settings[key] for key in ("phase", "max_lag", "along")}
+    how = snakemake.params.how
     # volumes are judged in the dimension that the source was seen in
     kind = read_json(snakemake.input.about)["kind"]
-    dimension = resolve_dimension(kind, settings["dimension"])
-    table = measure(map(read_labels, snakemake.input.volumes), dimension=dimension, **how)
-    write_table(snakemake.output[0], table)
+    how = how | {"dimension": resolve_dimension(kind, how["dimension"])}
+    write_table(snakemake.output[0], measure(map(read_labels, snakemake.input.volumes), **how))

@@ -16,7 +16,7 @@ if __name__ == "__main__":
         settings=snakemake.params.settings,
         precision=snakemake.params.precision,
         seed=snakemake.params.seed,
-        device=choose_device(snakemake.params.device),
+        device=choose_device(snakemake.config),
         voxel_size=source["voxel_size"],
         unit=source["unit"],
         volume=snakemake.output.volume,

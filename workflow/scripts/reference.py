@@ -7,6 +7,5 @@ from micro3diff.sources import read_source
 if __name__ == "__main__":
     configure_logging(snakemake.log[0])
     source = read_source(snakemake.input.labels, snakemake.input.about)
-    settings = snakemake.params.settings
-    how = {key: settings[key] for key in ("phase", "dimension", "max_lag", "along")}
-    write_table(snakemake.output[0], curve_table(source.labels, source.kind, **how))
+    table = curve_table(source.labels, source.kind, **snakemake.params.how)
+    write_table(snakemake.output[0], table)

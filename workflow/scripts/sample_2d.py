@@ -17,7 +17,7 @@ if __name__ == "__main__":
         precision=snakemake.params.precision,
         slices_per_pass=snakemake.params.slices_per_pass,
         seed=snakemake.params.seed,
-        device=choose_device(snakemake.params.device),
+        device=choose_device(snakemake.config),
         images=snakemake.output.images,
         about=snakemake.output.about,
     )

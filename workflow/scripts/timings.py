@@ -15,5 +15,5 @@ if __name__ == "__main__":
         material = path.parents[1].name
         settings = about["settings"]
         volumes[material, settings["rule"], settings["n_h"]].append(about)
-    seconds_2d = {Path(p).parent.name: read_json(p)["wall_seconds"] for p in snakemake.input.images}
-    write_table(snakemake.output[0], timing_table(volumes, seconds_2d))
+    images = {Path(path).parent.name: read_json(path) for path in snakemake.input.images}
+    write_table(snakemake.output[0], timing_table(volumes, images))

@@ -14,6 +14,6 @@ if __name__ == "__main__":
         settings=snakemake.params.settings,
         precision=snakemake.params.precision,
         seed=snakemake.params.seed,
-        device=choose_device(snakemake.params.device),
+        device=choose_device(snakemake.config),
         path=snakemake.output[0],
     )

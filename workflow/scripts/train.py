@@ -19,5 +19,5 @@ if __name__ == "__main__":
         model=snakemake.output.model,
         loss_table=snakemake.output.loss,
         checkpoint_folder=snakemake.params.checkpoints,
-        device=choose_device(snakemake.params.device),
+        device=choose_device(snakemake.config),
     )
