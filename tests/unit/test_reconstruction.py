@@ -55,7 +55,7 @@ def test_volume_and_provenance(job, model_folder, material, rule, n_h, passes):
     with tifffile.TiffFile(path) as tif:
         assert tif.series[0].axes == "ZYX"
     assert about["seed"] == 1 and about["network_passes"] == passes
-    assert about["model_sha256"] == sha256_of(model_folder)
+    assert about["model_sha256"] == sha256_of(model_folder / "unet")
     assert about["settings"] | {"rule": rule, "n_h": n_h, "shape": [8, 12, 16]} == about["settings"]
     assert set(about["settings"]) >= set(reconstruction_settings(material, rule, n_h))
     assert {"micro3diff", "torch", "numpy", "python"} <= set(about["versions"])
