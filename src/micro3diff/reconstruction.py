@@ -119,7 +119,8 @@ def device_name(device: torch.device) -> str:
     """What the reader of a timing wants to know of the machine."""
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
-    return f"CPU, {torch.get_num_threads()} threads"
+    threads = torch.get_num_threads()
+    return f"CPU with {threads} thread{'s' if threads > 1 else ''}"
 
 
 def provenance(model: str | Path, settings: dict, seed: int, precision: str) -> dict:

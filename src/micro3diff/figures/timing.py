@@ -58,7 +58,7 @@ def plot_timing(table: pd.DataFrame, paths) -> None:
         axes.set_xticks(sorted(table["n_h"].unique()))
         left = -(0.04 + 0.07 * len(rules)) * greatest
         axes.set_xlim(left, 1.07 * greatest if table["n_h"].any() else -left)
-        axes.set_ylim(bottom=0)
+        axes.set_ylim(0, 1.08 * table[column].max() if table[column].max() > 0 else 1)
     handles = [
         Line2D([], [], color=COLOURS[i % len(COLOURS)], label=m) for i, m in enumerate(materials)
     ]
