@@ -12,12 +12,13 @@ export PYTHONPATH := src
 .PHONY: demo test check benchmarks
 
 .venv/installed: requirements.txt
-	tools/system-packages
+	tools/system-packages $(PYTHON)
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements.txt
 	touch $@
 
 demo: .venv/installed
+	@$(BIN)/python -m micro3diff.figures.views
 	$(DEMO) --quiet rules
 	$(DEMO) --quiet all --report results/report.html
 	@$(BIN)/python -m micro3diff.summary results

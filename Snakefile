@@ -37,10 +37,13 @@ onstart:
 
 
 onsuccess:
-    print(
-        "Done. Figures: results/figures, tables: results/tables.\n"
-        "A page with all of it: snakemake --report results/report.html"
-    )
+    if all(Path(table).exists() for table in TABLES):
+        configs = " ".join(map(str, workflow.overwrite_configfiles or []))
+        same = f" --configfile {configs}" if configs else ""
+        print(
+            "Done. Figures: results/figures, tables: results/tables.\n"
+            f"A page with all of it: snakemake{same} --report results/report.html"
+        )
 
 
 onerror:

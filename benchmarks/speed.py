@@ -120,7 +120,7 @@ def dry_run() -> float:
 
 
 def main() -> int:
-    device = choose_device("auto")
+    device = choose_device({"run": {"device": "auto"}})
     rows = []
     for what, work in [
         ("training step / bare step", lambda: training_step(device)),

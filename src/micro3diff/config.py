@@ -23,6 +23,8 @@ from micro3diff.sources.download import file_name as download_name
 
 CONFIG_FOLDER = Path(__file__).resolve().parents[2] / "config"
 RULES = ("alternate", "average", "evidence")
+PAPER_CASES = {"alternate": [0, 1, 3, 5, 10]}
+DEFAULT_CASES = {"evidence": [0]}
 SAFE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 # Folders of results/ that are no material's.
 RESERVED_NAMES = ("benchmarks", "downloads", "figures", "logs", "report", "tables")
@@ -49,7 +51,7 @@ def load(raw: dict) -> dict:
 
     ``run`` has all its keys; ``materials[name]`` has all its sections: the defaults of the schema,
     under the ``defaults`` of the configuration, under the material's own settings. Where ``null``
-    stands for something that the configuration itself tells (title, reconstruct.shape,
+    stands for something that the configuration itself tells (run.cases, title, reconstruct.shape,
     evaluate.max_lag), that is filled in. All entries of ``materials`` are checked against the
     schema; files, and settings that must fit each other, for those in ``run.materials``.
 
@@ -65,6 +67,9 @@ def load(raw: dict) -> dict:
     defaults = raw.get("defaults", {})
     given = {name: _merged(defaults, own) for name, own in raw["materials"].items()}
     materials = {name: _filled(settings, material_schema) for name, settings in given.items()}
+    if run["cases"] is None:
+        of_paper = all(materials.get(name, {}).get("case") for name in run["materials"])
+        run["cases"] = copy.deepcopy(PAPER_CASES if of_paper else DEFAULT_CASES)
     config = {"run": run, "materials": materials}
     problems = list(_run_problems(config))
     for name in run["materials"]:

@@ -124,7 +124,7 @@ def choose_device(config: dict) -> torch.device:
     Scripts take it from the configuration and not from their parameters, since a volume need not
     be made again when it could be made elsewhere.
     """
-    name = config["run"].get("device", "auto")
+    name = config["run"]["device"]
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
     if name == "cuda" and not torch.cuda.is_available():
@@ -184,17 +184,22 @@ def load_denoiser(folder: str | Path, device="cpu", **options) -> Denoiser:
     `Denoiser`.
     """
     folder = Path(folder)
-    for part in ("unet", "scheduler"):
-        if not (folder / part).is_dir():
+    parts = {"unet": "config.json", "scheduler": "scheduler_config.json"}
+    # older pipelines have all files in one folder
+    places = {part: folder / part if (folder / part).is_dir() else folder for part in parts}
+    for part, file in parts.items():
+        if not (places[part] / file).is_file():
             raise InputError(
-                f"model {folder}: no folder {part}/ in it, expected a diffusers model folder with "
+                f"model {folder}: no {part}/{file} in it, expected a diffusers model folder with "
                 "unet/ and scheduler/, as save_pretrained writes it"
             )
     try:
+        if "beta_schedule" not in read_json(places["scheduler"] / parts["scheduler"]):
+            raise ValueError("its scheduler has no betas, expected a DDPM or a relative of it")
         unet = UNet2DModel.from_pretrained(
-            folder / "unet", local_files_only=True, low_cpu_mem_usage=False
+            places["unet"], local_files_only=True, low_cpu_mem_usage=False
         )
-        scheduler = DDPMScheduler.from_pretrained(folder / "scheduler", local_files_only=True)
+        scheduler = DDPMScheduler.from_pretrained(places["scheduler"], local_files_only=True)
         ours = (folder / DESCRIPTION).exists()
         description = read_json(folder / DESCRIPTION) if ours else {}
     except (OSError, ValueError, KeyError, RuntimeError) as error:

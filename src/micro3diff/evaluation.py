@@ -86,14 +86,18 @@ def curve_table(
     dimension: 2 for a volume means the mean over the slices of its three families of planes.
     along: directions of S2, see `metrics.two_point_correlation`; LP is always along the axes.
 
+    ``max_lag`` None, or more than the shortest side, means half of the shortest side.
+
     Raises `InputError` as the metrics do, and for a dimension or shape that the kind has not got.
     """
     planes = _PLANES[kind, resolve_dimension(kind, dimension)]
     expected = 2 if kind == "image" else 3
     if np.ndim(labels) != expected:
         raise InputError(f"{kind}: found {np.ndim(labels)} dimensions; expected {expected}")
-    if max_lag is None:  # the same lags for all planes
-        max_lag = min(np.shape(labels)[1 if kind == "stack" else 0 :]) // 2
+    # the same lags for all planes; a source that is thinner than the lags asked for has fewer
+    side = min(np.shape(labels)[1 if kind == "stack" else 0 :])
+    if max_lag is None or max_lag >= side:
+        max_lag = side // 2
     s2 = [two_point_correlation(labels, phase, max_lag, along=along, plane=p) for p in planes]
     lp = [lineal_path(labels, phase, max_lag, plane=p) for p in planes]
     parts = [
@@ -107,6 +111,17 @@ def curve_table(
         for metric, curves in zip(METRICS, (s2, lp), strict=True)
     ]
     return pd.concat(parts, ignore_index=True)
+
+
+def reference_table(labels: np.ndarray, kind: str, phase: int, **settings) -> pd.DataFrame:
+    """`curve_table` of a material itself; raises `InputError` if it has nothing of the phase."""
+    if not np.any(labels == phase):
+        found = ", ".join(map(str, np.unique(labels)))
+        raise InputError(
+            f"evaluate.phase: found {phase}, but the labels of the material are {found}; "
+            "choose one of them"
+        )
+    return curve_table(labels, kind, phase, **settings)
 
 
 def measure(samples: Iterable[np.ndarray], kind: str = "volume", **settings) -> pd.DataFrame:

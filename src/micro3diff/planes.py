@@ -108,7 +108,7 @@ class Evidence(Alternate):
         weight: float = 1.0,
         clamp: float = 4.0,
         blend: float = 0.5,
-        alternate_below: float = 1.0,
+        alternate_below: float = 0.6,
     ):
         super().__init__(denoiser, slices_per_pass)
         self.fractions = fractions

@@ -7,6 +7,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+import diffusers
 import numpy as np
 import torch
 
@@ -61,13 +62,18 @@ def noise_levels(denoiser: Denoiser, settings: dict) -> np.ndarray:
     levels = denoiser.sigmas
     if (settings["steps"] or 0) > len(levels):
         raise InputError(
-            f"steps: found {settings['steps']}, expected at most {len(levels)}, the time steps "
-            "that the model was trained with"
+            f"{_section(settings)}.steps: found {settings['steps']}, expected at most "
+            f"{len(levels)}, the time steps that the model was trained with"
         )
     if settings["spacing"] == "uniform":
         return uniform_sigmas(levels, settings["steps"])
     steps = settings["steps"] or len(levels)
     return karras_sigmas(levels, steps, settings["sigma_max"], settings["sigma_min"])
+
+
+def _section(settings: dict) -> str:
+    """Where in a material's configuration a sampler's settings stand."""
+    return f"reconstruct.{settings['rule']}" if "rule" in settings else "check"
 
 
 def run_sampler(
@@ -94,7 +100,7 @@ def run_sampler(
         torch.Generator(device).manual_seed(seed),
         n_h=n_h,
         variance=settings["variance"],
-        start=_mean_code(denoiser) if settings["start"] == "mean" else None,
+        start=_mean_code(denoiser, settings) if settings["start"] == "mean" else None,
         harmonize_plane=settings.get("harmonize_plane", "change"),
         on_step=on_step,
     )
@@ -108,9 +114,12 @@ def run_sampler(
     }
 
 
-def _mean_code(denoiser: Denoiser) -> torch.Tensor:
+def _mean_code(denoiser: Denoiser, settings: dict) -> torch.Tensor:
     if denoiser.fractions is None:
-        raise InputError("start: mean needs the phase fractions, which the model does not tell")
+        raise InputError(
+            f"{_section(settings)}.start: mean needs the phase fractions, which the model does not "
+            "tell; set it to noise"
+        )
     mean = phases.expectation(torch.tensor(denoiser.fractions))
     return mean.view(-1, 1, 1, 1)
 
@@ -133,6 +142,7 @@ def provenance(model: str | Path, settings: dict, seed: int, precision: str) -> 
         "versions": {
             "micro3diff": micro3diff.__version__,
             "torch": torch.__version__,
+            "diffusers": diffusers.__version__,
             "numpy": np.__version__,
             "python": platform.python_version(),
         },

@@ -82,7 +82,6 @@ class Trainer:
         target = {
             "epsilon": lambda: noise,
             "v_prediction": lambda: signal * noise - sigma * clean,
-            "sample": lambda: clean,
         }[self.scheduler.config.prediction_type]()
         return self._blocks(noisy), time, self._blocks(target)
 
@@ -238,15 +237,17 @@ def _training_steps(trainer: Trainer, folder: Path) -> Iterator[None]:
     last = settings["steps"]
     for step in progress(range(trainer.step + 1, last + 1), last - trainer.step, "training"):
         trainer.loss_sum += trainer.update()
-        if step % LOSS_INTERVAL == 0 or step == last:
+        checkpoint = step % settings["checkpoint_every"] == 0 and step < last
+        row = step % LOSS_INTERVAL == 0 or step == last
+        if (checkpoint or row) and not math.isfinite(float(trainer.loss_sum)):
+            raise InputError(
+                f"train.learning_rate: the loss is {float(trainer.loss_sum)} at step {step} with "
+                f"{settings['learning_rate']}; lower it, or set train.precision to fp32"
+            )
+        if row:
             mean = float(trainer.loss_sum) / ((step - 1) % LOSS_INTERVAL + 1)
-            trainer.loss_sum.zero_()
-            if not math.isfinite(mean):
-                raise InputError(
-                    f"train.learning_rate: the loss is {mean} at step {step} with "
-                    f"{settings['learning_rate']}; lower it, or set train.precision to fp32"
-                )
             trainer.losses.append((step, mean))
-        if step % settings["checkpoint_every"] == 0 and step < last:
+            trainer.loss_sum.zero_()
+        if checkpoint:
             save_checkpoint(trainer, folder)
         yield

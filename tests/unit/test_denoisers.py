@@ -250,7 +250,7 @@ def test_a_failed_save_leaves_the_old_model(model_folder, train_settings):
 def test_devices():
     """cuda is not silently replaced."""
     assert choose_device({"run": {"device": "cpu"}}).type == "cpu"
-    assert choose_device({"run": {}}).type in ("cpu", "cuda")
+    assert choose_device({"run": {"device": "auto"}}).type in ("cpu", "cuda")
     if not torch.cuda.is_available():
         with pytest.raises(InputError, match="run.device"):
             choose_device({"run": {"device": "cuda"}})

@@ -66,7 +66,14 @@ def test_select_of_greys_and_of_many_labels():
     """Selecting 0 inverts a segmented image; one of many labels can be picked."""
     assert np.array_equal(to_labels(GREY, {"select": 0})[0], ~PHASE)
     ids = np.arange(400).reshape(20, 20) % 100
-    assert np.array_equal(to_labels(ids, {"segmentation": "none", "select": 37})[0], ids == 37)
+    assert np.array_equal(to_labels(ids, {"segmentation": "none", "select": 1})[0], ids == 1)
+    assert np.array_equal(to_labels(ids, {"select": 37})[0], ids == 37)
+
+
+def test_declared_phases_make_labels_of_many_values():
+    """More than two phases are no grey image, however many there are."""
+    ids = np.arange(400).reshape(20, 20) % 12
+    assert np.array_equal(to_labels(ids, {"phases": 12})[0], ids)
 
 
 @pytest.mark.parametrize(
@@ -76,7 +83,7 @@ def test_select_of_greys_and_of_many_labels():
         (np.zeros((4, 4)), {"crop": [[0, 4]] * 2}, "source.crop"),
         (THREE, {"phases": 2}, r"found 3 phases \(values \[0, 1, 2\]\), but source.phases is 2"),
         (THREE, {"phases": 4}, "source.phases is 4"),
-        (GREY, {"phases": 3}, "source.phases is 3"),
+        (GREY, {"phases": 3}, "different values, expected at most 8 labels; correct source.phases"),
         (GREY, {"segmentation": "none"}, "source.segmentation: otsu"),
         (GREY, {"segmentation": "sauvola"}, "source.segmentation"),
         (GREY, {"segmentation": "threshold"}, "source.threshold: missing"),

@@ -4,19 +4,25 @@ import shutil
 import sys
 from pathlib import Path
 
-from snakemake.exceptions import WorkflowError
-
 # the Snakefile's folder, also when this workflow is a module of another one
 sys.path.insert(0, str(Path(workflow.current_basedir).parents[1] / "src"))
 
 from micro3diff.config import cases, download_name, load, reconstruction_settings
 from micro3diff.errors import InputError
 
+
+def stop(message):
+    """End with one line that a user can act on, without Snakemake's lines around it."""
+    print(f"Error: {message}", file=sys.stderr)
+    sys.exit(1)
+
+
 try:
     settings = load(config)
 except InputError as error:
-    raise WorkflowError(f"configuration: {error}") from None
+    stop(f"configuration: {error}")
 
+config.update(settings)  # with all defaults, for the scripts and the report
 RUN = settings["run"]
 MATERIALS = {name: settings["materials"][name] for name in RUN["materials"]}
 CASES = cases(settings)
@@ -172,7 +178,7 @@ TABLES = [
 def require_sbatch():
     """Say what to do where jobs are to go to SLURM but there is none."""
     if workflow.executor_plugin.name == "slurm" and not shutil.which("sbatch"):
-        raise WorkflowError(
+        stop(
             "--profile slurm submits jobs with sbatch, but there is no sbatch on this machine. "
             "Run the same command on a login node of the cluster, or leave out --profile slurm "
             "to run on this machine."

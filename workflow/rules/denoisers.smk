@@ -23,8 +23,6 @@ rule train:
     params:
         settings=lambda w: MATERIALS[w.material]["train"],
         augment=lambda w: MATERIALS[w.material]["slices"]["augment"],
-        # not an output: Snakemake deletes the outputs of a job that fails
-        checkpoints="results/{material}/checkpoints",
     script:
         "../scripts/train.py"
 

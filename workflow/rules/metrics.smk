@@ -9,6 +9,7 @@ rule reference:
         "results/{material}/reference.csv",
     log:
         "results/logs/reference/{material}.log",
+    priority: 70  # before training: it may find fault with the evaluation's settings
     conda:
         "../../envs/metrics.yaml"
     resources:

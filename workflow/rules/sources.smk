@@ -16,7 +16,6 @@ rule fetch:
     params:
         url=lambda w: DOWNLOADS[w.file]["url"],
         sha256=lambda w: DOWNLOADS[w.file]["sha256"],
-        mirror=RUN["mirror"],
     script:
         "../scripts/fetch.py"
 

@@ -26,7 +26,7 @@ rule reconstruct:
 
 
 rule trace:
-    """One more volume of the showcase, with snapshots along its reverse process."""
+    """The first volume of the showcase once more, with snapshots along its reverse process."""
     input:
         model=f"results/{SHOWCASE}/model",
     output:

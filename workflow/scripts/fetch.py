@@ -9,5 +9,5 @@ if __name__ == "__main__":
         snakemake.params.url,
         snakemake.params.sha256,
         snakemake.output[0],
-        mirror=snakemake.params.mirror,
+        mirror=snakemake.config["run"]["mirror"],
     )

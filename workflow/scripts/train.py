@@ -1,5 +1,7 @@
 """Train the 2D denoiser of a material (rule ``train``)."""
 
+from pathlib import Path
+
 import torch
 
 from micro3diff.denoisers import choose_device
@@ -18,6 +20,7 @@ if __name__ == "__main__":
         snakemake.params.settings,
         model=snakemake.output.model,
         loss_table=snakemake.output.loss,
-        checkpoint_folder=snakemake.params.checkpoints,
+        # not an output: Snakemake deletes the outputs of a job that fails
+        checkpoint_folder=Path(snakemake.output.model).parent / "checkpoints",
         device=choose_device(snakemake.config),
     )

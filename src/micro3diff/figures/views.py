@@ -148,3 +148,10 @@ def _slope(shown: np.ndarray, passes: int = 5) -> np.ndarray:
         field = (field[:, :, 1:] + field[:, :, :-1]) / 2
     downward = [-part[1:-1, 1:-1, 1:-1] for part in np.gradient(field)]
     return np.stack(downward[::-1], axis=-1)
+
+
+if __name__ == "__main__":
+    try:
+        check_rendering()
+    except InputError as error:
+        sys.exit(f"Error: {error}")

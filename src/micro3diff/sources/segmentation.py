@@ -16,10 +16,11 @@ def to_labels(array: np.ndarray, settings: dict, name: str = "source") -> tuple[
 
     ``settings`` (all may be missing):
 
-    - segmentation: auto takes an array of at most 8 different values for labels and any other for
+    - segmentation: auto takes an array for labels if it has at most 8 different values, or if
+      ``select`` names a label above 1 or more than two ``phases`` are given, and any other for
       greys; none: labels; otsu, threshold: greys
     - threshold: grey value; greater ones are phase 1. Given alone it means segmentation: threshold
-    - select: stored label(s) that become phase 1, all else 0. Of a grey image, 0 or 1
+    - select: stored label(s) that become phase 1, all else 0. Of a segmented image, 0 or 1
     - phases: number of phases expected in the result
 
     Stored labels are ranked: 0 and 255 become 0 and 1. Raises InputError for one phase, and for
@@ -58,14 +59,24 @@ def _method(values: np.ndarray, settings: dict) -> str:
         return method
     if settings.get("threshold") is not None:
         return "threshold"
-    return "none" if len(values) <= MAX_LABELS else "otsu"
+    if len(values) <= MAX_LABELS or (settings.get("phases") or 2) > 2 or _names_labels(settings):
+        return "none"
+    return "otsu"
+
+
+def _names_labels(settings: dict) -> bool:
+    """Whether ``select`` can't be meant for a segmented image, whose labels are 0 and 1."""
+    select = settings.get("select")
+    return select is not None and not set(np.atleast_1d(select).tolist()) <= {0, 1}
 
 
 def _ranked(array, values, settings, name) -> tuple[np.ndarray, np.ndarray]:
-    if len(values) > 255 or (len(values) > MAX_LABELS and settings.get("select") is None):
+    selected = settings.get("select") is not None
+    most = 255 if selected else max(MAX_LABELS, settings.get("phases") or 0)
+    if len(values) > most:
         raise InputError(
-            f"{name}: found {len(values)} different values, expected at most {MAX_LABELS} labels; "
-            "use source.segmentation: otsu for a grey image"
+            f"{name}: found {len(values)} different values, expected at most {most} labels; "
+            "correct source.phases, or use source.segmentation: otsu for a grey image"
         )
     labels = np.searchsorted(values, array).astype(np.uint8)
     if values.tolist() != list(range(len(values))):
