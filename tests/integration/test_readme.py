@@ -90,3 +90,11 @@ def test_a_command_works(command, folder, snakemake, clean_environment):
     else:
         assert done.returncode == 0, done.stdout
     assert not os.path.exists(folder / "results")
+
+
+def test_pictures_and_links_of_the_pages_exist():
+    """A page with a broken picture is the first thing that a visitor would see."""
+    for page in [REPOSITORY / "README.md", *(REPOSITORY / "docs").glob("*.md")]:
+        for link in re.findall(r"\]\(([^)#]+)\)", page.read_text(encoding="utf-8")):
+            if not link.startswith("http"):
+                assert (page.parent / link).exists(), f"{page.name}: {link}"

@@ -445,3 +445,13 @@ def test_imports_are_light():
         env={"PYTHONPATH": str(config.CONFIG_FOLDER.parent / "src")},
     )
     assert found.stdout.strip() == "[]"
+
+
+def test_cases_left_out_depend_on_the_materials():
+    """The paper's cases are run as in the paper; with any other material `evidence` is the rule."""
+    raw = minimal()
+    raw["materials"]["balls"] = {"case": "I", "source": {"generator": "spheres"}}
+    raw["run"] = {"materials": ["balls"]}
+    assert config.load(raw)["run"]["cases"] == {"alternate": [0, 1, 3, 5, 10]}
+    raw["run"] = {"materials": ["balls", *minimal()["run"]["materials"]]}
+    assert config.load(raw)["run"]["cases"] == {"evidence": [0]}

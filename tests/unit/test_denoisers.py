@@ -2,12 +2,13 @@
 
 import json
 import math
+import shutil
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
-from diffusers import DDPMPipeline, DDPMScheduler, UNet2DModel
+from diffusers import DDPMPipeline, DDPMScheduler, ScoreSdeVeScheduler, UNet2DModel
 
 from micro3diff import phases
 from micro3diff.denoisers import (
@@ -254,3 +255,18 @@ def test_devices():
     if not torch.cuda.is_available():
         with pytest.raises(InputError, match="run.device"):
             choose_device({"run": {"device": "cuda"}})
+
+
+def test_a_flat_folder_loads(tmp_path, model_folder):
+    """Older diffusers pipelines have all files in one folder."""
+    for part in ("unet", "scheduler"):
+        shutil.copytree(model_folder / part, tmp_path / "flat", dirs_exist_ok=True)
+    assert load_denoiser(tmp_path / "flat").channels == load_denoiser(model_folder).channels
+
+
+def test_a_model_of_another_kind_of_noise_is_refused(tmp_path, model_folder):
+    """Noise levels can't be made up: its volumes would be garbage."""
+    shutil.copytree(model_folder, tmp_path / "theirs")
+    ScoreSdeVeScheduler().save_pretrained(tmp_path / "theirs" / "scheduler")
+    with pytest.raises(InputError, match="its scheduler has no betas"):
+        load_denoiser(tmp_path / "theirs")

@@ -196,3 +196,18 @@ def test_images_of_the_material_itself_score_well():
     assert same["n_images"][0] == len(labels[2::4])
     assert same["volume_fraction"][0] == pytest.approx(labels[2::4].mean())
     assert same["reference_volume_fraction"][0] == pytest.approx(labels[::4].mean())
+
+
+def test_a_reference_without_the_phase_is_refused():
+    """Said before training: error rates relative to nothing would be found out at the very end."""
+    with pytest.raises(InputError, match=r"evaluate.phase: found 2, .* are 0, 1; choose"):
+        evaluation.reference_table(random_labels(6, 6, 6), "volume", phase=2)
+
+
+def test_a_thin_source_has_fewer_lags():
+    """A few sections of a block are a source too; the error rate is over the common lags."""
+    reference = evaluation.reference_table(random_labels(6, 40, 40), "volume", phase=1, max_lag=12)
+    assert reference.loc[reference["metric"] == "S2", "lag"].tolist() == [0, 1, 2, 3]
+    curves = evaluation.measure([random_labels(30, 30, 30)], max_lag=12)
+    table = evaluation.error_table([Case("my_rock", "evidence", 0, curves, reference)])
+    assert table["error_percent"].notna().all()
