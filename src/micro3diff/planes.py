@@ -91,7 +91,9 @@ class Evidence(Alternate):
 
     Parameters
     ----------
-    fractions : prior phase fractions; they set the volume fractions that come out.
+    fractions : phase fractions of the slices that the denoiser was trained on.
+    target : phase fractions to aim at, if others: the odds of each voxel are moved from the ones
+        to the others, exactly so for voxels that know nothing of each other.
     weight : 1 counts each plane as an independent witness; 1/3 averages them.
     clamp : log-odds are cut to +-clamp, beyond which the network's error would dominate.
     blend : towards this noise level and below, the plain average takes over, since the voxel's own
@@ -105,6 +107,7 @@ class Evidence(Alternate):
         slices_per_pass: int = 64,
         *,
         fractions: list[float],
+        target: list[float] | None = None,
         weight: float = 1.0,
         clamp: float = 4.0,
         blend: float = 0.5,
@@ -112,6 +115,7 @@ class Evidence(Alternate):
     ):
         super().__init__(denoiser, slices_per_pass)
         self.fractions = fractions
+        self.shift = torch.tensor(target or fractions).log() - torch.tensor(fractions).log()
         self.weight = weight
         self.doubt = 1 / (1 + math.exp(clamp))  # the least probability of a witness
         self.blend = blend
@@ -145,6 +149,7 @@ class Evidence(Alternate):
         evidence = own.clone()
         for denoised in witnesses:
             evidence += self.weight * (self.log_posterior(phases.probabilities(denoised)) - own)
+        evidence += self.shift.to(evidence).view(-1, *[1] * (volume.ndim - 1))
         denoised = phases.expectation(self.stretch(evidence.softmax(0)))
         share = 1 / (1 + (sigma / self.blend) ** 4)
         return (1 - share) * denoised + share * sum(witnesses) / len(witnesses)

@@ -33,7 +33,8 @@ def plane_rule(denoiser: Denoiser, settings: dict, seed: int):
     return Evidence(
         denoiser,
         slices,
-        fractions=prior_fractions(denoiser, settings["prior"]),
+        fractions=known_fractions(denoiser, "reconstruct.evidence"),
+        target=target_fractions(denoiser, settings["prior"]),
         weight=settings["weight"],
         clamp=settings["clamp"],
         blend=settings["blend"],
@@ -41,14 +42,20 @@ def plane_rule(denoiser: Denoiser, settings: dict, seed: int):
     )
 
 
-def prior_fractions(denoiser: Denoiser, prior: float | None) -> list[float]:
-    """Prior phase fractions: those of the training slices unless ``prior`` sets phase 1."""
+def known_fractions(denoiser: Denoiser, key: str) -> list[float]:
+    """Phase fractions of the training slices; ``key`` is the setting that needs them."""
+    if denoiser.fractions is None:
+        raise InputError(
+            f"{key}: needs the phase fractions of the training slices, which the model does not "
+            "tell; add `fractions` to its denoiser.json"
+        )
+    return denoiser.fractions
+
+
+def target_fractions(denoiser: Denoiser, prior: float | None) -> list[float] | None:
+    """Phase fractions that ``prior``, the volume fraction of phase 1, asks for."""
     if prior is None:
-        if denoiser.fractions is None:
-            raise InputError(
-                "reconstruct.evidence.prior: the model does not tell its phase fractions; set it"
-            )
-        return denoiser.fractions
+        return None
     if denoiser.channels != 1:
         raise InputError(
             "reconstruct.evidence.prior: is the fraction of phase 1 of two, but the model has "
@@ -115,13 +122,8 @@ def run_sampler(
 
 
 def _mean_code(denoiser: Denoiser, settings: dict) -> torch.Tensor:
-    if denoiser.fractions is None:
-        raise InputError(
-            f"{_section(settings)}.start: mean needs the phase fractions, which the model does not "
-            "tell; set it to noise"
-        )
-    mean = phases.expectation(torch.tensor(denoiser.fractions))
-    return mean.view(-1, 1, 1, 1)
+    fractions = known_fractions(denoiser, f"{_section(settings)}.start: mean")
+    return phases.expectation(torch.tensor(fractions)).view(-1, 1, 1, 1)
 
 
 def device_name(device: torch.device) -> str:

@@ -190,19 +190,19 @@ def test_three_phases_stay_a_distribution():
     torch.testing.assert_close(share.sum(0), torch.ones(SHAPE))
 
 
-def test_a_prior_moves_the_volume_fraction():
-    """The prior is counted once: planes that know nothing give it back at high noise."""
-    volume = random_volume() * 100
-    for fraction in (0.2, 0.6):
-        rule = evidence(fractions=(1 - fraction, fraction), clamp=12.0)
+@pytest.mark.parametrize("target", [None, (0.8, 0.2), (0.4, 0.6)])
+def test_a_target_moves_the_volume_fraction(target):
+    """The prior is counted once: planes that know nothing give it, or the target, at high noise."""
+    rule = evidence(fractions=[0.7, 0.3], target=target, clamp=12.0)
 
-        def witness(noisy, sigma, rule=rule):
-            posterior = rule.own_posterior(noisy.movedim(1, 0), sigma)
-            return phases.expectation(posterior).movedim(0, 1)
+    def witness(noisy, sigma):
+        posterior = rule.own_posterior(noisy.movedim(1, 0), sigma)
+        return phases.expectation(posterior).movedim(0, 1)
 
-        rule.denoiser = witness
-        found = phases.probabilities(rule(volume, 1e4, 0))[1]
-        torch.testing.assert_close(found, torch.full(SHAPE, fraction), rtol=0, atol=1e-3)
+    rule.denoiser = witness
+    found = phases.probabilities(rule(random_volume() * 100, 1e4, 0))[1]
+    expected = torch.full(SHAPE, (target or (0.7, 0.3))[1])
+    torch.testing.assert_close(found, expected, rtol=0, atol=1e-3)
 
 
 def test_blend_into_the_average():

@@ -126,7 +126,8 @@ def test_settings_reach_the_rule(model_folder, material):
     rule = plane_rule(denoiser, settings | changes, seed=3)
     assert type(rule) is Evidence and rule.fractions == [0.7, 0.3]
     assert {key: getattr(rule, key) for key in changes} == changes
-    assert plane_rule(denoiser, settings | {"prior": 0.4}, 0).fractions == [0.6, 0.4]
+    shift = plane_rule(denoiser, settings | {"prior": 0.4}, 0).shift
+    assert shift.exp().tolist() == pytest.approx([0.6 / 0.7, 0.4 / 0.3])
     settings = reconstruction_settings(material, "alternate", 0)
     rule = plane_rule(denoiser, settings | {"order": "random"}, seed=3)
     assert type(rule) is Alternate and (rule.order, rule.seed) == ("random", 3)
@@ -135,39 +136,35 @@ def test_settings_reach_the_rule(model_folder, material):
 
 
 def test_prior_sets_the_volume_fraction(job, monkeypatch):
-    """Another fraction without retraining: planes that know nothing more give the prior back."""
+    """Another fraction without retraining, from a denoiser that was trained on 0.3."""
 
     class Knowing:
-        """A denoiser that knows no more than the voxel itself and the prior."""
+        """A denoiser that knows the fraction and the voxel's own value, and no more."""
 
-        def __init__(self, denoiser, fraction):
+        def __init__(self, denoiser):
             self.channels, self.device = denoiser.channels, denoiser.device
             self.sigmas, self.fractions = denoiser.sigmas, denoiser.fractions
-            self.odds = np.log(fraction / (1 - fraction)) / 2
+            self.odds = np.log(self.fractions[1] / self.fractions[0]) / 2
 
         def __call__(self, noisy, sigma):
             return torch.tanh(self.odds + noisy / sigma**2)
 
     real = reconstruction._load
+    monkeypatch.setattr(reconstruction, "_load", lambda *args: Knowing(real(*args)))
     settings = {"alternate_below": 0, "sigma_min": 0.3, "steps": 50, "shape": [24, 24, 24]}
-    for prior in (0.2, 0.6):
-        with monkeypatch.context() as patch:
-            patch.setattr(
-                reconstruction, "_load", lambda *args, prior=prior: Knowing(real(*args), prior)
-            )
-            path, _ = job(f"prior{prior}", prior=prior, **settings)
-        assert read_labels(path).mean() == pytest.approx(prior, abs=0.05)
+    for prior, expected in ((None, 0.3), (0.15, 0.15), (0.6, 0.6)):
+        path, _ = job(f"prior{prior}", prior=prior, **settings)
+        assert read_labels(path).mean() == pytest.approx(expected, abs=0.05)
 
 
 def test_a_model_that_does_not_know_its_fractions(job, model_folder):
-    """One line that names the key to set; with it, the job runs."""
+    """One line that names what needs them; the paper's rule runs."""
     (model_folder / "denoiser.json").unlink()
-    with pytest.raises(InputError, match="reconstruct.evidence.prior"):
+    with pytest.raises(InputError, match="reconstruct.evidence: needs the phase fractions"):
         job()
-    with pytest.raises(InputError, match="start: mean"):
-        job(prior=0.3)
-    job(prior=0.3, start="noise")
-    job(rule="alternate")
+    with pytest.raises(InputError, match="reconstruct.alternate.start: mean"):
+        job(rule="alternate", start="mean")
+    job(rule="alternate", start="noise")
 
 
 def test_images(tmp_path, model_folder, material):
