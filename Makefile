@@ -1,4 +1,5 @@
-# make demo        installs what is needed into .venv and runs the chain on spheres, to the report
+# make install     installs what is needed into .venv; the others do so first
+# make demo        runs the chain on spheres, from training to the report
 # make test        runs all tests
 # make check       runs the linters
 # make benchmarks  measures speed against its bounds
@@ -9,13 +10,15 @@ BIN := .venv/bin
 DEMO := $(BIN)/snakemake --cores $(CORES) --configfile config/demo.yaml
 export PYTHONPATH := src
 
-.PHONY: demo test check benchmarks
+.PHONY: install demo test check benchmarks
 
 .venv/installed: requirements.txt
 	tools/system-packages $(PYTHON)
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements.txt
 	touch $@
+
+install: .venv/installed
 
 demo: .venv/installed
 	@$(BIN)/python -m micro3diff.figures.views
