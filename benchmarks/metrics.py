@@ -13,6 +13,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 
 import numpy as np
+from bounds import report
 from scipy.ndimage import gaussian_filter
 
 from micro3diff.metrics import lineal_path, two_point_correlation
@@ -54,10 +55,7 @@ def main() -> int:
         ),
         ("peak memory, GiB", peak_gib(), PEAK_GIB),
     ]
-    print(f"{f'{SIDE}^3 labels, one core':30}{'found':>8}{'bound':>8}")
-    for what, found, bound in rows:
-        print(f"{what:30}{found:8.2f}{bound:8}{'' if found <= bound else '  MISSED'}")
-    return int(any(found > bound for _, found, bound in rows))
+    return report(f"{SIDE}^3 labels, one core", rows)
 
 
 if __name__ == "__main__":

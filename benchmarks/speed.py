@@ -18,6 +18,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 
 import numpy as np
 import torch
+from bounds import report
 
 from micro3diff import config
 from micro3diff.denoisers import Denoiser, choose_device
@@ -130,10 +131,7 @@ def main() -> int:
         found, bare = work()
         rows.append((f"{what} ({bare:.2f} s)", found, RATIO))
     rows.append(("snakemake -n, s", dry_run(), DRY_RUN_SECONDS))
-    print(f"{f'{device.type}, medians of {ROUNDS} rounds':42}{'found':>8}{'bound':>8}")
-    for what, found, bound in rows:
-        print(f"{what:42}{found:8.2f}{bound:8}{'' if found <= bound else '  MISSED'}")
-    return int(any(found > bound for _, found, bound in rows))
+    return report(f"{device.type}, medians of {ROUNDS} rounds", rows)
 
 
 if __name__ == "__main__":

@@ -239,13 +239,14 @@ def _training_steps(trainer: Trainer, folder: Path) -> Iterator[None]:
         trainer.loss_sum += trainer.update()
         checkpoint = step % settings["checkpoint_every"] == 0 and step < last
         row = step % LOSS_INTERVAL == 0 or step == last
-        if (checkpoint or row) and not math.isfinite(float(trainer.loss_sum)):
-            raise InputError(
-                f"train.learning_rate: the loss is {float(trainer.loss_sum)} at step {step} with "
-                f"{settings['learning_rate']}; lower it, or set train.precision to fp32"
-            )
-        if row:
+        if checkpoint or row:  # the only times that the device is waited for
             mean = float(trainer.loss_sum) / ((step - 1) % LOSS_INTERVAL + 1)
+            if not math.isfinite(mean):
+                raise InputError(
+                    f"train.learning_rate: the loss is {mean} at step {step} with "
+                    f"{settings['learning_rate']}; lower it, or set train.precision to fp32"
+                )
+        if row:
             trainer.losses.append((step, mean))
             trainer.loss_sum.zero_()
         if checkpoint:

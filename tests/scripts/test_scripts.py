@@ -387,7 +387,7 @@ def test_trace_holds_snapshots(trace):
 @pytest.fixture
 def figure_inputs(folder, source, slices, check_2d, scores, volumes, reference, curves) -> dict:
     """Inputs and parameters of the scripts of the figures that show volumes and curves."""
-    labels = ["evidence, n_h = 0"]
+    cases = [("evidence", 0)]
     both = [files.volume for files in volumes]
     training = Files(labels=source.labels, about=source.about, slices=slices)
     denoiser = {"slices": slices, "samples": check_2d.images, "scores": scores}
@@ -396,8 +396,8 @@ def figure_inputs(folder, source, slices, check_2d, scores, volumes, reference, 
         "figure_training": (training, {"title": "Balls"}),
         "figure_denoiser": (Files(loss=folder / "loss.csv", **denoiser), {}),
         "figure_volume": (Files(both[0]), {"inverted": True}),
-        "figure_curves": (Files(reference=reference, curves=[curves]), {"labels": labels, **unit}),
-        "figure_2": (Files(both[0]), {"labels": labels}),
+        "figure_curves": (Files(reference=reference, curves=[curves]), {"cases": cases, **unit}),
+        "figure_2": (Files(both[0]), {"cases": cases}),
         "figure_S1": (Files(*both), {"titles": ["Balls"], "samples": 2}),
     }
 

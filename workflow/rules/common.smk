@@ -94,11 +94,6 @@ def best_case():
     return plane_rule, shown[plane_rule]
 
 
-def case_label(plane_rule, n_h):
-    """A case in a figure's legend."""
-    return f"{plane_rule}, n_h = {n_h}"
-
-
 # Figures are named after the paper's; materials that are none of its cases use their own name.
 PAPER_FIGURES = {
     "training": {

@@ -76,7 +76,7 @@ rule figure_curves:
     conda:
         "../../envs/figures.yaml"
     params:
-        labels=[case_label(*case) for case in shown_cases()],
+        cases=shown_cases(),
         voxel_size=lambda w: material_of("curves")(w)["source"]["voxel_size"],
         unit=lambda w: material_of("curves")(w)["source"]["unit"],
     script:
@@ -93,7 +93,7 @@ rule figure_2:
     conda:
         "../../envs/figures.yaml"
     params:
-        labels=[case_label(*case) for case in CASES],
+        cases=CASES,
     script:
         "../scripts/figure_2.py"
 

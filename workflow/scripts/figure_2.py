@@ -1,10 +1,12 @@
 """Draw a volume of each case (rule ``figure_2``)."""
 
+from micro3diff.figures.style import case_name
 from micro3diff.figures.volumes import plot_harmonizing
 from micro3diff.logs import configure_logging
 from micro3diff.volumes import read_labels
 
 if __name__ == "__main__":
     configure_logging(snakemake.log[0])
+    names = [case_name(*case) for case in snakemake.params.cases]
     volumes = map(read_labels, snakemake.input)
-    plot_harmonizing(dict(zip(snakemake.params.labels, volumes, strict=True)), snakemake.output)
+    plot_harmonizing(dict(zip(names, volumes, strict=True)), snakemake.output)

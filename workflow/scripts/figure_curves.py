@@ -3,14 +3,16 @@
 import pandas as pd
 
 from micro3diff.figures.curves import plot_curves
+from micro3diff.figures.style import case_name
 from micro3diff.logs import configure_logging
 
 if __name__ == "__main__":
     configure_logging(snakemake.log[0])
+    names = [case_name(*case) for case in snakemake.params.cases]
     curves = map(pd.read_csv, snakemake.input.curves)
     plot_curves(
         pd.read_csv(snakemake.input.reference),
-        dict(zip(snakemake.params.labels, curves, strict=True)),
+        dict(zip(names, curves, strict=True)),
         snakemake.output,
         unit=snakemake.params.unit,
         voxel_size=snakemake.params.voxel_size,

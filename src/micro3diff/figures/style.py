@@ -11,7 +11,6 @@ from matplotlib.figure import Figure
 from micro3diff.errors import InputError
 from micro3diff.files import atomic_path
 
-SINGLE_COLUMN = 3.4  # inches
 DOUBLE_COLUMN = 7.0  # inches
 SMALL = 6.5  # points, for what stands beside a panel
 
