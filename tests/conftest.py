@@ -63,6 +63,7 @@ def copy_workflow(folder: Path) -> Path:
             shutil.copytree(path, folder / name, symlinks=True, ignore=skip)
         else:
             shutil.copy2(path, folder / name, follow_symlinks=False)
+    (folder / "resources").symlink_to(REPOSITORY / "resources")  # read only, and large
     return folder
 
 

@@ -49,11 +49,12 @@ BOUND_WORDS = {
 def load(raw: dict) -> dict:
     """Check a configuration as read from YAML and return it as a plain dict with all defaults.
 
-    ``run`` has all its keys; ``materials[name]`` has all its sections: the defaults of the schema,
-    under the ``defaults`` of the configuration, under the material's own settings. Where ``null``
-    stands for something that the configuration itself tells (run.cases, title, reconstruct.shape,
-    evaluate.max_lag), that is filled in. All entries of ``materials`` are checked against the
-    schema; files, and settings that must fit each other, for those in ``run.materials``.
+    ``run`` and ``benchmark`` have all their keys; ``materials[name]`` has all its sections: the
+    defaults of the schema, under the ``defaults`` of the configuration, under the material's own
+    settings. Where ``null`` stands for something that the configuration itself tells (run.cases,
+    title, reconstruct.shape, evaluate.max_lag), that is filled in. All entries of ``materials`` are
+    checked against the schema; files, and settings that must fit each other, for those in
+    ``run.materials``.
 
     Raises InputError: the first problem in one line, and how many more there are.
     """
@@ -70,11 +71,13 @@ def load(raw: dict) -> dict:
     if run["cases"] is None:
         of_paper = all(materials.get(name, {}).get("case") for name in run["materials"])
         run["cases"] = copy.deepcopy(PAPER_CASES if of_paper else DEFAULT_CASES)
-    config = {"run": run, "materials": materials}
-    problems = list(_run_problems(config))
+    benchmark = _filled(raw.get("benchmark", {}), properties["benchmark"])
+    config = {"run": run, "benchmark": benchmark, "materials": materials}
+    problems = [*_run_problems(config), *_benchmark_problems(config)]
     for name in run["materials"]:
         if name in materials:
-            problems += _material_problems(f"materials.{name}", materials[name], given[name], run)
+            key = f"materials.{name}"
+            problems += _material_problems(key, materials[name], given[name], config)
     _raise_first(problems)
     for name, material in materials.items():
         _resolve(name, material)
@@ -87,14 +90,23 @@ def cases(config: dict) -> list[tuple[str, int]]:
     return [(rule, n_h) for rule, steps in config["run"]["cases"].items() for n_h in steps]
 
 
-def reconstruction_settings(material: dict, rule: str, n_h: int) -> dict:
+def reconstruction_settings(material: dict, rule: str, n_h: int, steps: int | None = None) -> dict:
     """All settings of one reconstruction, from a loaded material: a flat dict for JSON.
 
-    shape, slices_per_pass, rule, n_h, and the settings of that rule.
+    shape, slices_per_pass, rule, n_h, and the settings of that rule; ``steps`` in place of its own.
     """
     settings = material["reconstruct"]
     common = {key: settings[key] for key in ("shape", "slices_per_pass")}
-    return copy.deepcopy(common | {"rule": rule, "n_h": n_h} | settings[rule])
+    own = {key: value for key, value in settings[rule].items() if key != "choose"}
+    if steps is not None:
+        own["steps"] = steps
+    return copy.deepcopy(common | {"rule": rule, "n_h": n_h} | own)
+
+
+def leaves_a_choice(material: dict, rule: str) -> bool:
+    """Whether settings of a loaded material are to be chosen by reconstructing (rule choose)."""
+    settings = material["reconstruct"][rule]
+    return rule == "evidence" and None in (settings["weight"], settings["slab"])
 
 
 @functools.cache
@@ -301,6 +313,22 @@ def _run_problems(config: dict) -> Iterator[str]:
     yield from _clashes({name: materials[name] for name in run["materials"] if name in materials})
 
 
+def _benchmark_problems(config: dict) -> Iterator[str]:
+    benchmark, seed = config["benchmark"], config["run"]["seed"]
+    if benchmark["cases"] and benchmark["seed"] == seed:
+        yield (
+            f"benchmark.seed: found {seed}, which is run.seed too; choose another, since settings "
+            "are chosen with the seeds of the run"
+        )
+    names = [(case["rule"], case["n_h"], case["steps"]) for case in benchmark["cases"]]
+    for k, name in enumerate(names):
+        if name in names[:k]:
+            yield (
+                f"benchmark.cases[{k}]: the rule {name[0]} with n_h {name[1]} and {name[2]} steps "
+                "is there twice; remove one"
+            )
+
+
 def _clashes(materials: dict) -> Iterator[str]:
     """Materials that would claim the same figure number or the same downloaded file."""
     by_case: dict[str, str] = {}
@@ -322,11 +350,11 @@ def _clashes(materials: dict) -> Iterator[str]:
                 )
 
 
-def _material_problems(key: str, material: dict, given: dict, run: dict) -> Iterator[str]:
+def _material_problems(key: str, material: dict, given: dict, config: dict) -> Iterator[str]:
     """Problems of one filled material, called ``key``, of which ``given`` was set by the user."""
     yield from _source_problems(f"{key}.source", material["source"], given.get("source", {}))
     reconstruct, train = material["reconstruct"], material["train"]
-    used = {rule for rule, steps in run["cases"].items() if steps}
+    used = {rule for rule, steps in config["run"]["cases"].items() if steps}
     used |= given.get("reconstruct", {}).keys()
     samplers = {"check": material["check"]}
     samplers |= {f"reconstruct.{rule}": reconstruct[rule] for rule in RULES if rule in used}
@@ -359,6 +387,12 @@ def _material_problems(key: str, material: dict, given: dict, run: dict) -> Iter
             yield (
                 f"{key}.{name}.steps: found {sampler['steps']}, expected at most "
                 f"{train['timesteps']}, the time steps of the model (train.timesteps)"
+            )
+    for k, case in enumerate(config["benchmark"]["cases"]):
+        if case["steps"] > train["timesteps"]:
+            yield (
+                f"benchmark.cases[{k}].steps: found {case['steps']}, expected at most "
+                f"{train['timesteps']}, the time steps of the model ({key}.train.timesteps)"
             )
     yield from _train_problems(f"{key}.train", train)
     multiple = train["pixel_block"] * 2 ** (len(train["channels"]) - 1)
@@ -450,6 +484,7 @@ def readme() -> str:
     head = (CONFIG_FOLDER / "README.head.md").read_text(encoding="utf-8")
     properties = schema()["properties"]
     sections = [*_sections("run", properties["run"])]
+    sections += _sections("benchmark", properties["benchmark"])
     sections.append(_section("defaults", properties["defaults"], {}))
     sections.append(_section("materials", properties["materials"], {}))
     material = properties["materials"]["additionalProperties"]

@@ -18,6 +18,7 @@ from micro3diff.files import atomic_folder, read_json, write_json
 from micro3diff.phases import channels_of
 
 DESCRIPTION = "denoiser.json"
+CHOICE = "evidence.json"  # settings of the rule evidence that were chosen for a model
 LARGEST_SIGMA = 4096.0  # stands for the infinite noise of a zero terminal SNR schedule
 
 
@@ -61,13 +62,13 @@ class Denoiser:
         """Sides of an image must be multiples of this."""
         return self.pixel_block * 2 ** (len(self.unet.config.block_out_channels) - 1)
 
-    def timestep(self, sigma: float) -> float:
-        """The training time step of a noise level, interpolated between the discrete ones."""
-        return float(np.interp(math.log(sigma), np.log(self.sigmas), np.arange(len(self.sigmas))))
+    def timestep(self, sigma: np.ndarray) -> np.ndarray:
+        """The training time step of noise levels, interpolated between the discrete ones."""
+        return np.interp(np.log(sigma), np.log(self.sigmas), np.arange(len(self.sigmas)))
 
     @torch.no_grad()
-    def __call__(self, noisy: torch.Tensor, sigma: float) -> torch.Tensor:
-        """Denoise images (n, channels, height, width) of noise level ``sigma``.
+    def __call__(self, noisy: torch.Tensor, sigma: float | torch.Tensor) -> torch.Tensor:
+        """Denoise images (n, channels, height, width) of noise level ``sigma``, one or (n,).
 
         The sides may differ from the training size; `InputError` if they are no multiple of
         `multiple`.
@@ -77,11 +78,13 @@ class Denoiser:
                 f"reconstruct.shape: slices of {tuple(noisy.shape[-2:])} do not fit the network, "
                 f"whose sides must be multiples of {self.multiple}"
             )
-        signal = 1 / math.sqrt(1 + sigma**2)
+        levels = torch.as_tensor(sigma, dtype=torch.float64).cpu().expand(len(noisy))
+        time = torch.from_numpy(self.timestep(levels.numpy())).to(noisy)
+        sigma = levels.to(noisy).view(-1, 1, 1, 1)
+        signal = 1 / (1 + sigma**2).sqrt()
         scaled = noisy * signal
         blocks = torch.nn.functional.pixel_unshuffle(scaled, self.pixel_block)
         blocks = blocks.contiguous(memory_format=self.memory_format)
-        time = torch.full((len(noisy),), self.timestep(sigma), device=noisy.device)
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16):
             output = self.unet(blocks, time).sample
         output = torch.nn.functional.pixel_shuffle(output.float(), self.pixel_block)
@@ -169,11 +172,20 @@ def build_scheduler(settings: dict) -> DDPMScheduler:
     )
 
 
-def save_denoiser(folder: str | Path, unet, scheduler, description: dict) -> None:
-    """Write a diffusers pipeline folder plus ``denoiser.json`` (pixel_block, fractions, ...)."""
+def save_denoiser(
+    folder: str | Path, unet, scheduler, description: dict, choice: dict | None = None
+) -> None:
+    """Write a diffusers pipeline folder plus ``denoiser.json`` (pixel_block, fractions, ...).
+
+    ``choice`` is what `micro3diff.choice` wrote for the model, if anything.
+    """
     with atomic_folder(folder) as temporary:
         DDPMPipeline(unet, scheduler).save_pretrained(temporary, safe_serialization=True)
+        for path in temporary.glob("*/*.json"):  # where a model was is no part of what it is
+            write_json(path, {k: v for k, v in read_json(path).items() if k != "_name_or_path"})
         write_json(temporary / DESCRIPTION, description)
+        if choice:
+            write_json(temporary / CHOICE, choice)
 
 
 def load_denoiser(folder: str | Path, device="cpu", **options) -> Denoiser:
@@ -217,6 +229,8 @@ def load_denoiser(folder: str | Path, device="cpu", **options) -> Denoiser:
 def adopt_model(source: str | Path, folder: str | Path, fractions: list[float]) -> None:
     """Copy a pretrained model to ``folder`` after checking that it fits a material.
 
+    ``fractions`` are the material's; those that the model was trained on go first.
+
     `InputError` if its channels do not code the material's phases.
     """
     denoiser = load_denoiser(source)
@@ -232,5 +246,11 @@ def adopt_model(source: str | Path, folder: str | Path, fractions: list[float]) 
             f"model {source}: has {denoiser.channels} image channels, expected "
             f"{channels_of(phases)} for {phases} phases; use a model trained on such images"
         )
-    description = {"pixel_block": denoiser.pixel_block, "fractions": fractions}
-    save_denoiser(folder, denoiser.unet, denoiser.scheduler, description | {"adopted": True})
+    description = {
+        "pixel_block": denoiser.pixel_block,
+        "fractions": denoiser.fractions or fractions,
+        "adopted": True,
+    }
+    extra = Path(source) / CHOICE
+    choice = read_json(extra) if extra.exists() else None
+    save_denoiser(folder, denoiser.unet, denoiser.scheduler, description, choice)

@@ -6,7 +6,7 @@ Equation numbers are those of https://doi.org/10.1038/s41524-024-01280-z.
 
 import math
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
 
@@ -158,23 +158,25 @@ def bootstrap_error(
     n_boot: int = 2000,
     level: float = 0.95,
     seed: int = 0,
+    error: Callable = error_rate,
 ) -> tuple[float, float, float]:
     """Error rate of the mean curve in percent (equation 24), with an interval over the samples.
 
-    reference: shape (n_lags,); curves: shape (n_samples, n_lags).
+    reference: shape (n_lags,); curves: shape (n_samples, n_lags). Another ``error`` takes the
+    reference and mean curves (..., n_lags) as `metrics.error_rate` does.
     Percentile bootstrap. An error cannot be negative, so near zero the interval lies too high.
     The limits are NaN for a single sample.
     """
-    error = float(error_rate(reference, curves.mean(axis=0)))
+    of_all = float(error(reference, curves.mean(axis=0)))
     n_samples = len(curves)
     if n_samples < 2 or n_boot < 1:
-        return error, np.nan, np.nan
+        return of_all, np.nan, np.nan
     drawn = np.random.default_rng(seed).multinomial(
         n_samples, np.full(n_samples, 1 / n_samples), size=n_boot
     )
-    errors = error_rate(reference, drawn @ curves / n_samples)
+    errors = error(reference, drawn @ curves / n_samples)
     low, high = np.quantile(errors, [(1 - level) / 2, (1 + level) / 2])
-    return error, float(low), float(high)
+    return of_all, float(low), float(high)
 
 
 def error_table(cases: Iterable[Case]) -> pd.DataFrame:

@@ -4,6 +4,7 @@ Two phases are one channel, phase 0 at -1 and phase 1 at +1. K > 2 phases are K 
 +1 where the phase is and -1 elsewhere.
 """
 
+import numpy as np
 import torch
 
 
@@ -49,3 +50,23 @@ def decode(values: torch.Tensor, dim: int = 0) -> torch.Tensor:
     if values.shape[dim] == 1:
         return (values.squeeze(dim) > 0).to(torch.uint8)
     return values.argmax(dim).to(torch.uint8)
+
+
+def covariance(images: np.ndarray, phases: int) -> np.ndarray:
+    """Autocovariance of the codes of images (n, height, width), the mean over rows and columns.
+
+    At lags 0, 1, ... up to 5/8 of the shorter side, beyond which there are too few pairs; from
+    half of that on it is tapered to 0. Summed over the channels.
+    """
+    values = encode(torch.from_numpy(images), phases)
+    values = values - values.mean((0, 2, 3), keepdim=True)
+    last = min(images.shape[1:]) * 5 // 8
+    found = []
+    for lag in range(last + 1):
+        ends = [
+            (values[:, :, lag:], values[:, :, : values.shape[2] - lag]),
+            (values[..., lag:], values[..., : values.shape[3] - lag]),
+        ]
+        found.append(sum(float((one * other).mean((0, 2, 3)).sum()) for one, other in ends) / 2)
+    ramp = np.clip(2 * np.arange(last + 1) / max(last, 1) - 1, 0, 1)
+    return np.array(found) * (1 + np.cos(np.pi * ramp)) / 2

@@ -5,8 +5,10 @@ the turn, and returns the denoised volume. One network pass sends all slices of 
 through the network.
 """
 
+import functools
 import math
 
+import numpy as np
 import torch
 
 from micro3diff import phases
@@ -27,14 +29,17 @@ class PlaneRule:
         self.slices_per_pass = slices_per_pass
         self.network_passes = 0
 
-    def denoise_plane(self, volume: torch.Tensor, sigma: float, plane: str) -> torch.Tensor:
-        """Denoise every slice of one plane family on its own."""
+    def denoise_plane(
+        self, volume: torch.Tensor, sigma: float | torch.Tensor, plane: str
+    ) -> torch.Tensor:
+        """Denoise every slice of one plane family on its own; ``sigma`` may differ by slice."""
         axis = PLANES[plane] + 1  # after the channels
         slices = volume.movedim(axis, 0)
         denoised = torch.empty_like(slices)
         for start in range(0, len(slices), self.slices_per_pass):
             chunk = slice(start, start + self.slices_per_pass)
-            denoised[chunk] = self.denoiser(slices[chunk], sigma)
+            level = sigma[chunk] if isinstance(sigma, torch.Tensor) else sigma
+            denoised[chunk] = self.denoiser(slices[chunk], level)
         self.network_passes += 1
         return denoised.movedim(0, axis)
 
@@ -89,17 +94,25 @@ class Evidence(Alternate):
     planes have seen and which must be counted once. Where little noise is left the planes agree
     on the phases, and what remains is to make each of them plausible: there the planes alternate.
 
+    A plane alone knows nothing of what lies beside it. At high noise its slices are therefore
+    denoised as slabs (`slab`): averages with their neighbours, which have less noise.
+
     Parameters
     ----------
     fractions : phase fractions of the slices that the denoiser was trained on.
-    target : phase fractions to aim at, if others: the odds of each voxel are moved from the ones
-        to the others, exactly so for voxels that know nothing of each other.
+    target : phase fractions of the volume, held at every step by one shift of all voxels' odds
+        (`hold_fractions`); None lets them drift.
+    covariance : autocovariance of the codes along an axis at lags 0, 1, ... (`slab`).
+    slab : pixels over which the denoiser is taken to pool a slice at high noise; the more, the
+        thinner the slabs. 0 denoises single slices.
     weight : 1 counts each plane as an independent witness; 1/3 averages them.
     clamp : log-odds are cut to +-clamp, beyond which the network's error would dominate.
     blend : towards this noise level and below, the plain average takes over, since the voxel's own
         value is conclusive there; its share is 1 / (1 + (sigma / blend)^4).
     alternate_below : noise level below which the planes alternate; 0 never.
     """
+
+    CERTAIN = 2.0  # log-odds from which a voxel's own opinion is not held against its planes
 
     def __init__(
         self,
@@ -108,6 +121,8 @@ class Evidence(Alternate):
         *,
         fractions: list[float],
         target: list[float] | None = None,
+        covariance: np.ndarray | None = None,
+        slab: float = 0.0,
         weight: float = 1.0,
         clamp: float = 4.0,
         blend: float = 0.5,
@@ -115,14 +130,30 @@ class Evidence(Alternate):
     ):
         super().__init__(denoiser, slices_per_pass)
         self.fractions = fractions
-        self.shift = torch.tensor(target or fractions).log() - torch.tensor(fractions).log()
+        self.target = target
+        self.covariance = covariance
+        self.pooled = slab
         self.weight = weight
         self.doubt = 1 / (1 + math.exp(clamp))  # the least probability of a witness
         self.blend = blend
         self.alternate_below = alternate_below
+        self.best_slab = functools.cache(self._best_slab)
 
     def plane(self, sigma: float, turn: int) -> str:
         return super().plane(sigma, turn) if sigma < self.alternate_below else "all"
+
+    def _best_slab(self, sigma: float, count: int) -> tuple[torch.Tensor, torch.Tensor] | None:
+        return slab(sigma, count, self.covariance, self.pooled)
+
+    def denoise_plane(self, volume: torch.Tensor, sigma: float, plane: str) -> torch.Tensor:
+        """Denoise the slabs around every slice of one plane family."""
+        axis = PLANES[plane] + 1
+        found = self.best_slab(sigma, volume.shape[axis]) if self.pooled else None
+        if found is None:
+            return super().denoise_plane(volume, sigma, plane)
+        weights, sigmas = (part.to(volume) for part in found)
+        slabs = torch.tensordot(weights, volume.movedim(axis, 0), 1).movedim(0, axis)
+        return super().denoise_plane(slabs, sigmas, plane)
 
     def log_posterior(self, probability: torch.Tensor) -> torch.Tensor:
         """Log of the probability of each phase, cut to log-odds of +-clamp."""
@@ -141,15 +172,108 @@ class Evidence(Alternate):
         prior = prior.view(-1, *[1] * (volume.ndim - 1))
         return (prior - phases.squared_distances(volume) / (2 * sigma**2)).softmax(0)
 
+    def news(self, witness: torch.Tensor, own: torch.Tensor) -> torch.Tensor:
+        """What a witness adds to the voxel's own log posterior.
+
+        A network is never quite certain. Where it is less so than the voxel itself, that is its
+        error and no evidence against the voxel, whose opinion is toned down to the witness's.
+        """
+        surest = spread(witness).clamp(min=self.CERTAIN)
+        return witness - own * (surest / spread(own).clamp(min=1e-6)).clamp(max=1)
+
     def __call__(self, volume: torch.Tensor, sigma: float, turn: int) -> torch.Tensor:
         if sigma < self.alternate_below:
-            return super().__call__(volume, sigma, turn)
+            return self.hold(super().__call__(volume, sigma, turn), sigma)
         witnesses = [self.denoise_plane(volume, sigma, plane) for plane in PLANES]
         own = self.log_posterior(self.own_posterior(volume, sigma))
         evidence = own.clone()
         for denoised in witnesses:
-            evidence += self.weight * (self.log_posterior(phases.probabilities(denoised)) - own)
-        evidence += self.shift.to(evidence).view(-1, *[1] * (volume.ndim - 1))
+            posterior = self.log_posterior(phases.probabilities(denoised))
+            evidence += self.weight * self.news(posterior, own)
         denoised = phases.expectation(self.stretch(evidence.softmax(0)))
         share = 1 / (1 + (sigma / self.blend) ** 4)
-        return (1 - share) * denoised + share * sum(witnesses) / len(witnesses)
+        mixed = (1 - share) * denoised + share * sum(witnesses) / len(witnesses)
+        return self.hold(mixed, sigma)
+
+    def hold(self, denoised: torch.Tensor, sigma: float) -> torch.Tensor:
+        """`hold_fractions` of a denoised volume, if a target is set."""
+        if self.target is None:
+            return denoised
+        # where little noise is left, what counts is the phase that each voxel ends as
+        sharpness = 1 + (0.5 / sigma) ** 2
+        probability = hold_fractions(phases.probabilities(denoised), self.target, sharpness)
+        return phases.expectation(probability)
+
+
+def spread(log_posterior: torch.Tensor) -> torch.Tensor:
+    """The log-odds between the most and the least likely phase."""
+    return log_posterior.amax(0) - log_posterior.amin(0)
+
+
+def hold_fractions(
+    probability: torch.Tensor, target: list[float], sharpness: float = 1.0
+) -> torch.Tensor:
+    """Shift the log-odds of all voxels alike so that the mean probabilities are ``target``.
+
+    probability : (phases, z, y, x).
+    sharpness : the mean is taken of the probabilities to this power, normalised.
+
+    A shift that is needed beyond +-6 is cut there. Every fourth voxel along x is counted.
+    """
+    logs = probability.clamp(1e-4, 1 - 1e-4).log()
+    counted = logs[..., ::4].flatten(1)
+    shift = torch.zeros(len(target), 1, dtype=logs.dtype, device=logs.device)
+    for _ in range(1 if len(target) == 2 else 3):  # the shifts of several phases depend on others
+        for phase in range(1, len(target)):
+            low, high = -6.0, 6.0
+            for _ in range(14):
+                shift[phase] = (low + high) / 2
+                mean = (sharpness * (counted + shift)).softmax(0)[phase].mean()
+                if mean < target[phase]:
+                    low = shift[phase].item()
+                else:
+                    high = shift[phase].item()
+    return (logs + shift.view(-1, *[1] * (probability.ndim - 1))).softmax(0)
+
+
+def slab(
+    sigma: float, count: int, covariance: np.ndarray, pooled: float
+) -> tuple[torch.Tensor, torch.Tensor] | None:
+    """Weights that average each of ``count`` slices with its neighbours, and what noise is left.
+
+    The average has less noise, but is not the slice any more. With Gaussian weights h, the noise
+    is sigma^2 sum h^2, and the distortion E|h * x - x|^2 follows from the covariance. A denoiser
+    pools the noise of many pixels, but not the distortion, which they share; so the standard
+    deviation of h is the one with the least noise + ``pooled`` * distortion.
+
+    covariance : of the codes along the normal, at lags 0, 1, ...; 0 beyond.
+
+    Returns weights (slice, neighbour) and the noise level of each slab, with the distortion as
+    noise; None if single slices are best.
+    """
+    lags = np.abs(np.subtract.outer(np.arange(count), np.arange(count)))
+    padded = np.zeros(max(count, len(covariance)))
+    padded[: len(covariance)] = covariance
+    covariances = padded[lags]
+
+    def smoothed(std: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        weights = np.exp(-0.5 * (lags / std) ** 2) * (lags <= math.ceil(3 * std))
+        weights /= weights.sum(1, keepdims=True)
+        noise = sigma**2 * (weights**2).sum(1)
+        distortion = (
+            padded[0]
+            - 2 * (weights * covariances).sum(1)
+            + np.einsum("ij,jk,ik->i", weights, covariances, weights)
+        )
+        return weights, noise, distortion
+
+    middle = count // 2
+    costs = {0.0: sigma**2}
+    for std in np.arange(0.4, min(8.0, count / 6), 0.2):
+        _, noise, distortion = smoothed(std)
+        costs[std] = noise[middle] + pooled * distortion[middle]
+    best = min(costs, key=costs.get)
+    if best == 0:
+        return None
+    weights, noise, distortion = smoothed(best)
+    return torch.from_numpy(weights), torch.from_numpy(np.sqrt(noise + distortion.clip(0)))

@@ -5,6 +5,7 @@ import os
 import platform
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import diffusers
@@ -15,16 +16,16 @@ import micro3diff
 from micro3diff import phases
 from micro3diff.denoisers import Denoiser, load_denoiser
 from micro3diff.errors import InputError
-from micro3diff.files import atomic_path, sha256_of, write_json
+from micro3diff.files import atomic_path, read_json, sha256_of, write_json
 from micro3diff.planes import Alternate, Average, Evidence, Stack
 from micro3diff.samplers import karras_sigmas, sample, uniform_sigmas
-from micro3diff.volumes import write_labels
+from micro3diff.volumes import read_labels, write_labels
 
 SNAPSHOTS = 6
 
 
-def plane_rule(denoiser: Denoiser, settings: dict, seed: int):
-    """The 3D denoiser that a case's settings ask for."""
+def plane_rule(denoiser: Denoiser, settings: dict, seed: int, material: "Material | None" = None):
+    """The 3D denoiser that a case's settings ask for; ``evidence`` needs the ``material``."""
     slices = settings["slices_per_pass"]
     if settings["rule"] == "alternate":
         return Alternate(denoiser, slices, settings["order"], seed)
@@ -34,7 +35,9 @@ def plane_rule(denoiser: Denoiser, settings: dict, seed: int):
         denoiser,
         slices,
         fractions=known_fractions(denoiser, "reconstruct.evidence"),
-        target=target_fractions(denoiser, settings["prior"]),
+        target=target_fractions(denoiser, settings["volume_fraction"], material.fractions),
+        covariance=material.covariance,
+        slab=settings["slab"],
         weight=settings["weight"],
         clamp=settings["clamp"],
         blend=settings["blend"],
@@ -52,16 +55,44 @@ def known_fractions(denoiser: Denoiser, key: str) -> list[float]:
     return denoiser.fractions
 
 
-def target_fractions(denoiser: Denoiser, prior: float | None) -> list[float] | None:
-    """Phase fractions that ``prior``, the volume fraction of phase 1, asks for."""
-    if prior is None:
-        return None
+def target_fractions(
+    denoiser: Denoiser, volume_fraction: float | None, own: list[float]
+) -> list[float]:
+    """Phase fractions that ``volume_fraction``, that of phase 1, asks for; by default ``own``."""
+    if volume_fraction is None:
+        return own
     if denoiser.channels != 1:
         raise InputError(
-            "reconstruct.evidence.prior: is the fraction of phase 1 of two, but the model has "
-            f"{denoiser.channels} phases; leave it null"
+            "reconstruct.evidence.volume_fraction: is the fraction of phase 1 of two, but the "
+            f"model has {denoiser.channels} phases; leave it null"
         )
-    return [1 - prior, prior]
+    return [1 - volume_fraction, volume_fraction]
+
+
+@dataclass(frozen=True)
+class Material:
+    """What the rule ``evidence`` knows of a material besides its denoiser.
+
+    fractions : phase fractions of the source.
+    covariance : `phases.covariance` of the training slices.
+    """
+
+    fractions: list[float]
+    covariance: np.ndarray
+
+
+def read_material(slices: str | os.PathLike, source: dict) -> Material:
+    """From the slices (TIFF) and what is known of the source (source.json)."""
+    fractions = source["fractions"]
+    return Material(fractions, phases.covariance(read_labels(slices), len(fractions)))
+
+
+def chosen(settings: dict, choice: str | os.PathLike | None) -> dict:
+    """The settings with what they leave open, if anything, from the file of rule ``choose``."""
+    if not choice:
+        return settings
+    found = read_json(choice)["settings"]
+    return {k: found[k] if v is None and k in found else v for k, v in settings.items()}
 
 
 def noise_levels(denoiser: Denoiser, settings: dict) -> np.ndarray:
@@ -151,7 +182,8 @@ def provenance(model: str | Path, settings: dict, seed: int, precision: str) -> 
     }
 
 
-def _load(model, settings: dict, precision: str, device: torch.device) -> Denoiser:
+def load_for(model, settings: dict, precision: str, device: torch.device) -> Denoiser:
+    """The denoiser of a model folder as a sampler's settings want it."""
     return load_denoiser(model, device, clip=settings["clip"], precision=precision)
 
 
@@ -164,14 +196,19 @@ def reconstruct(
     device: torch.device,
     volume: str | os.PathLike,
     about: str | os.PathLike,
-    voxel_size: float | None = None,
-    unit: str = "voxel",
+    slices: str | os.PathLike,
+    source: dict,
 ) -> None:
     """Reconstruct one volume; write it as TIFF and its provenance as JSON.
 
-    ``settings`` are those of `micro3diff.config.reconstruction_settings`.
+    ``settings`` are those of `micro3diff.config.reconstruction_settings`, with no choice left open
+    (`micro3diff.choice`). ``slices``: TIFF of the training slices; ``source``: what is known of
+    their source (source.json).
     """
-    denoise = plane_rule(_load(model, settings, precision, device), settings, seed)
+    material = read_material(slices, source)
+    voxel_size, unit = source["voxel_size"], source["unit"]
+    denoiser = load_for(model, settings, precision, device)
+    denoise = plane_rule(denoiser, settings, seed, material)
     labels, run = run_sampler(denoise, settings["shape"], settings, seed)
     description = provenance(model, settings, seed, precision) | run
     write_labels(volume, labels.numpy(), voxel_size, unit, description=description)
@@ -191,7 +228,7 @@ def sample_images(
     about: str | os.PathLike,
 ) -> None:
     """Sample independent 2D images (n, patch, patch) from the denoiser; write TIFF and JSON."""
-    denoise = Stack(_load(model, settings, precision, device), slices_per_pass)
+    denoise = Stack(load_for(model, settings, precision, device), slices_per_pass)
     shape = (settings["images"], patch, patch)
     labels, run = run_sampler(denoise, shape, settings, seed)
     write_labels(images, labels.numpy(), axes="TYX")
@@ -206,13 +243,16 @@ def trace(
     seed: int,
     device: torch.device,
     path: str | os.PathLike,
+    slices: str | os.PathLike,
+    source: dict,
 ) -> None:
     """Reconstruct a volume and keep snapshots of its reverse process, evenly spaced in time.
 
     Writes an .npz with ``noisy`` and ``denoised`` (n, z, y, x), the first channel, float16;
     ``noisy`` is scaled as a DDPM has it, to variance one; ``sigma`` (n,) and ``plane`` (n,).
     """
-    denoise = plane_rule(_load(model, settings, precision, device), settings, seed)
+    material = read_material(slices, source)
+    denoise = plane_rule(load_for(model, settings, precision, device), settings, seed, material)
     steps = len(noise_levels(denoise.denoiser, settings))
     wanted = set(np.linspace(0, steps - 1, SNAPSHOTS).round().astype(int).tolist())
     kept: dict[str, list] = {"noisy": [], "denoised": [], "sigma": [], "plane": []}

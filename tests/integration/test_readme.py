@@ -68,7 +68,7 @@ def test_the_commands_are_found(tmp_path):
 
 @pytest.mark.parametrize("command", all_commands())
 def test_a_command_works(command, folder, snakemake, clean_environment):
-    """`snakemake` plans its jobs, or lists or reports; `make` knows the target."""
+    """`snakemake` plans its jobs, or lists or reports; so do the `snakemake` commands of `make`."""
     if match := PLACEHOLDER.search(shlex.join(shlex.split(command, comments=True))):
         pytest.skip(f"{match[0]} is for the reader to fill in")
     program, *arguments = shlex.split(command, comments=True)
@@ -82,6 +82,10 @@ def test_a_command_works(command, folder, snakemake, clean_environment):
             check=False,
         )
         assert done.returncode == 0, done.stderr
+        for line in done.stdout.splitlines():
+            if "snakemake --cores" in line and "--report" not in line:
+                done = snakemake(folder, *shlex.split(line)[1:], "-n")
+                assert done.returncode == 0, done.stdout
         return
     done = snakemake(folder, *arguments, *([] if "--report" in arguments else ["-n"]))
     if "--report" in arguments:  # there is nothing to report yet, which Snakemake says

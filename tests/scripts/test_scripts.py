@@ -145,7 +145,23 @@ def scores(folder, material, check_2d, slices) -> Path:
 
 
 @pytest.fixture(scope="module")
-def volumes(folder, material, model, source) -> list[Files]:
+def choice(folder, material, model, source, slices, reference) -> Path:
+    path = folder / "evidence.json"
+    run(
+        "choose",
+        Files(model=model, slices=slices, source=source.about, reference=reference),
+        Files(path),
+        settings=config.reconstruction_settings(material, "evidence", 0) | {"slab": 50.0},
+        volumes=1,
+        precision="fp32",
+        seed=900_000,
+        how=measurement(material),
+    )
+    return path
+
+
+@pytest.fixture(scope="module")
+def volumes(folder, material, model, source, slices, choice) -> list[Files]:
     """Two volumes under `evidence` without harmonizing steps."""
     made = []
     for sample in range(2):
@@ -153,7 +169,7 @@ def volumes(folder, material, model, source) -> list[Files]:
         files = Files(volume=f"{stem}.tif", about=f"{stem}.json")
         run(
             "reconstruct",
-            Files(model=model, source=source.about),
+            Files(model=model, slices=slices, source=source.about, choice=choice),
             files,
             settings=config.reconstruction_settings(material, "evidence", 0),
             precision="fp32",
@@ -204,11 +220,12 @@ def timings(folder, volumes, check_2d) -> Path:
 
 
 @pytest.fixture(scope="module")
-def trace(folder, material, model) -> Path:
+def trace(folder, material, model, slices, source) -> Path:
     path = folder / "trace.npz"
     settings = config.reconstruction_settings(material, "alternate", 0)
     options = {"precision": "fp32", "seed": 0}
-    run("trace", Files(model=model), Files(path), settings=settings, **options)
+    inputs = Files(model=model, slices=slices, source=source.about, choice=[])
+    run("trace", inputs, Files(path), settings=settings, **options)
     return path
 
 
@@ -277,7 +294,8 @@ def test_adopt_copies_a_model_that_fits(tmp_path, model, source):
     """Any 2D model can be used in place of training, once its channels are right."""
     run("adopt", Files(model=model, about=source.about), Files(model=tmp_path / "model"))
     known = read_json(tmp_path / "model" / "denoiser.json")
-    assert known["adopted"] and known["fractions"] == read_json(source.about)["fractions"]
+    assert known["adopted"]
+    assert known["fractions"] == read_json(model / "denoiser.json")["fractions"]
 
 
 def test_adopt_refuses_a_model_of_other_channels(tmp_path, model):
@@ -377,6 +395,15 @@ def test_denoisers_puts_the_materials_in_one_table(tmp_path, scores):
     assert list(table["material"]) == ["one", "one", "two", "two"]
 
 
+def test_choose_fills_what_is_open(choice, volumes):
+    """The setting that was given stays, the other is chosen, and the volumes are made with both."""
+    found = read_json(choice)
+    assert found["settings"]["slab"] == 50.0 and found["seeds"] == [900_000]
+    assert found["settings"]["weight"] == found["tried"][0]["weight"]
+    used = read_json(volumes[0].about)["settings"]
+    assert found["settings"].items() <= used.items()
+
+
 def test_trace_holds_snapshots(trace):
     """The reverse process from noise to phases, for figures 12 and 14."""
     kept = np.load(trace)
@@ -447,6 +474,124 @@ def test_figures_12_and_14_come_from_one_trace(tmp_path, trace):
     sections, cubes = tmp_path / "figure_12", tmp_path / "figure_14"
     run("figures_12_14", Files(trace), Files(sections=both(sections), cubes=both(cubes)))
     assert_drawn(sections, cubes)
+
+
+# The sampler benchmark
+
+
+@pytest.fixture(scope="module")
+def benchmark_case(folder, material, model, source, slices, choice) -> Files:
+    """Table and curves of two volumes by `evidence` in three steps."""
+    case = folder.parent / "benchmarks" / "balls" / "evidence_nh0_steps3"
+    files = Files(runs=case / "runs.csv", curves=case / "curves.csv")
+    run(
+        "benchmark_volumes",
+        Files(model=model, slices=slices, source=source.about, choice=choice),
+        Files(files.runs),
+        settings=config.reconstruction_settings(material, "evidence", 0, steps=3),
+        precision="fp32",
+        seed=1_000_000,
+        volumes=2,
+    )
+    inputs = Files(runs=files.runs, about=source.about)
+    run("benchmark_curves", inputs, Files(files.curves), how=measurement(material))
+    return files
+
+
+@pytest.fixture(scope="module")
+def real(folder, material) -> Path:
+    path = folder.parent / "benchmarks" / "balls" / "real.npz"
+    how = {"shape": material["reconstruct"]["shape"], "patch": material["slices"]["patch"]}
+    run("benchmark_real", Files(), Files(path), settings=material["source"], **how)
+    return path
+
+
+@pytest.fixture(scope="module")
+def floor(folder, material, source, real) -> Files:
+    place = folder.parent / "benchmarks" / "balls"
+    files = Files(reference=place / "reference.csv", floor=place / "floor.csv")
+    inputs = Files(labels=source.labels, about=source.about, real=real)
+    run("benchmark_floor", inputs, files, how=measurement(material), counts=[2])
+    return files
+
+
+@pytest.fixture(scope="module")
+def nearest(folder, material, source, slices, check_2d, real) -> Path:
+    path = folder.parent / "benchmarks" / "balls" / "memorisation.csv"
+    inputs = Files(images=check_2d.images, slices=slices, labels=source.labels, real=real)
+    run("memorisation", inputs, Files(path), axes=material["slices"]["axes"], material="balls")
+    return path
+
+
+@pytest.fixture(scope="module")
+def samplers(folder, benchmark_case, floor, scores, nearest) -> Files:
+    place = folder.parent / "benchmarks"
+    files = Files(samplers=place / "samplers.csv", memorisation=place / "memorisation.csv")
+    inputs = Files(
+        runs=[benchmark_case.runs],
+        curves=[benchmark_case.curves],
+        references=[floor.reference],
+        floors=[floor.floor],
+        scores=[scores],
+        memorisation=[nearest],
+    )
+    case = {"material": "balls", "rule": "evidence", "n_h": 0, "steps": 3, "n_boot": 50}
+    run("benchmark_table", inputs, files, cases=[case])
+    return files
+
+
+def test_benchmark_volumes_are_made_in_one_job(benchmark_case, model):
+    """Their cost in a table, their provenance beside them."""
+    table = pd.read_csv(benchmark_case.runs)
+    assert list(table.columns) == ["sample", "seed", "network_passes", "wall_seconds", "device"]
+    assert list(table["seed"]) == [1_000_000, 1_000_001]
+    about = read_json(Path(benchmark_case.runs).with_name("volume_001.json"))
+    assert about["settings"]["steps"] == 3 and about["seed"] == 1_000_001
+    assert about["model_sha256"] == sha256_of(model / "unet")
+    assert about["settings"]["weight"] is not None, "what is open is chosen"
+    volume = Path(benchmark_case.runs).with_name("volume_001.tif")
+    assert read_labels(volume).shape == (SIDE,) * 3
+    assert read_voxel_size(volume) == (2.5, "µm")
+
+
+def test_benchmark_curves_have_the_rows_of_the_reference(benchmark_case, floor):
+    """Metric by metric, lag by lag."""
+    generated, original = pd.read_csv(benchmark_case.curves), pd.read_csv(floor.reference)
+    assert list(generated.columns) == ["sample", "metric", "lag", "value"]
+    first = generated[generated["sample"] == 0]
+    assert list(zip(first["metric"], first["lag"], strict=True)) == list(
+        zip(original["metric"], original["lag"], strict=True)
+    )
+
+
+def test_samplers_follow_the_contract(samplers):
+    """Columns as other programs read them; real volumes have errors too."""
+    table = pd.read_csv(samplers.samplers)
+    assert list(table.columns) == [
+        "material", "rule", "n_h", "steps", "passes", "seconds", "metric", "error_percent",
+        "ci_low", "ci_high", "n_volumes", "floor_percent", "floor_high", "model2d_percent",
+    ]  # fmt: skip
+    assert len(table) == 6 and (table["n_volumes"] == 2).all()
+    assert (table["floor_percent"] > 0).all() and (
+        table["floor_percent"] < table["floor_high"]
+    ).all()
+    assert table["model2d_percent"].notna().tolist() == [True, True, False, False, False, False]
+
+
+def test_memorisation_has_both_kinds(samplers):
+    """Generated images, and real ones that the denoiser has not seen."""
+    table = pd.read_csv(samplers.memorisation)
+    assert list(table.columns) == ["material", "kind", "n", "median", "low5", "min"]
+    assert list(table["kind"]) == ["generated", "held back"]
+    assert list(table["n"]) == [4, 64]
+
+
+def test_the_benchmark_figure_is_drawn(tmp_path, samplers):
+    """One picture of each material."""
+    output = tmp_path / "balls.png"
+    files = Files(samplers.samplers)
+    run("benchmark_figure", files, Files(output), material="balls", title="Balls")
+    assert output.read_bytes().startswith(b"\x89PNG")
 
 
 # All scripts

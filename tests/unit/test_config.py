@@ -74,6 +74,8 @@ def test_every_key_has_a_description_and_a_default():
 
     properties = config.schema()["properties"]
     check("run", properties["run"])
+    check("benchmark", properties["benchmark"])
+    check("benchmark.cases", properties["benchmark"]["properties"]["cases"]["items"])
     check("defaults", properties["defaults"])
     check("materials.*", properties["materials"]["additionalProperties"])
 
@@ -336,6 +338,52 @@ def test_bad_run(key, value, expected):
     raw = minimal()
     put(raw, key.split(".", 1), value)
     assert expected in message(raw)
+
+
+def test_benchmark_defaults():
+    """Without the section there are no cases; a case needs a rule and steps."""
+    assert config.load(minimal())["benchmark"] == {"cases": [], "seed": 1}
+    raw = minimal()
+    raw["benchmark"] = {"cases": [{"rule": "evidence", "steps": 50}]}
+    benchmark = config.load(raw)["benchmark"]
+    assert benchmark["cases"] == [{"rule": "evidence", "n_h": 0, "steps": 50, "volumes": 25}]
+    assert benchmark["seed"] == 1
+
+
+@pytest.mark.parametrize(
+    ("cases", "expected"),
+    [
+        ([{"rule": "evidence"}], "benchmark.cases[0].steps: missing; Reverse steps"),
+        ([{"rule": "evidense", "steps": 5}], "benchmark.cases[0].rule: found the text 'evidense'"),
+        ([{"rule": "average", "step": 5, "steps": 5}], "cases[0].step: unknown key; did you mean"),
+        ([{"rule": "average", "steps": 1001}], "cases[0].steps: found 1001, expected at most 1000"),
+        ([{"rule": "average", "steps": 9}] * 2, "benchmark.cases[1]: the rule average with n_h 0"),
+        ({}, "benchmark.cases: found the section {}, expected a list of sections with the keys"),
+    ],
+)
+def test_bad_benchmark(cases, expected):
+    """Said before the first volume."""
+    raw = minimal()
+    raw["benchmark"] = {"cases": cases}
+    assert expected in message(raw)
+
+
+def test_benchmark_seeds_are_not_those_of_the_run():
+    """Settings are chosen with the seeds of the run; its volumes would be no independent test."""
+    raw = minimal()
+    raw["run"]["seed"] = 1
+    config.load(raw)
+    raw["benchmark"] = {"cases": [{"rule": "evidence", "steps": 50}]}
+    assert message(raw).startswith("benchmark.seed: found 1, which is run.seed too")
+    raw["benchmark"]["seed"] = 2
+    config.load(raw)
+
+
+def test_reconstruction_settings_of_a_benchmark_case():
+    """A case's steps stand in place of the rule's."""
+    rock = config.load(minimal())["materials"]["my_rock"]
+    assert config.reconstruction_settings(rock, "evidence", 0, steps=7)["steps"] == 7
+    assert config.reconstruction_settings(rock, "evidence", 0)["steps"] == 50
 
 
 @pytest.mark.parametrize("raw", [None, {}])

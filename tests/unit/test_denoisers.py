@@ -22,6 +22,7 @@ from micro3diff.denoisers import (
     save_denoiser,
 )
 from micro3diff.errors import InputError
+from micro3diff.files import read_json
 
 
 class PerfectNetwork(torch.nn.Module):
@@ -176,12 +177,27 @@ def test_attention_and_uneven_channels_build(train_settings):
 
 
 def test_a_model_is_adopted(tmp_path, model_folder):
-    """The material's fractions go with it; what it computes stays the same."""
+    """What it computes stays the same; the material's fractions serve if it has none."""
+    (model_folder / "evidence.json").write_text('{"settings": {"weight": 0.5}}')
     adopt_model(model_folder, tmp_path / "adopted", [0.6, 0.4])
     adopted, original = load_denoiser(tmp_path / "adopted"), load_denoiser(model_folder)
-    assert adopted.fractions == [0.6, 0.4]
+    assert adopted.fractions == original.fractions == [0.7, 0.3]
+    assert read_json(tmp_path / "adopted" / "evidence.json") == {"settings": {"weight": 0.5}}
+    assert str(model_folder) not in (tmp_path / "adopted" / "unet" / "config.json").read_text()
     noisy = torch.randn(1, 1, 16, 16)
     assert torch.equal(adopted(noisy, 1.0), original(noisy, 1.0))
+    (model_folder / "denoiser.json").unlink()
+    adopt_model(model_folder, tmp_path / "adopted", [0.6, 0.4])
+    assert load_denoiser(tmp_path / "adopted").fractions == [0.6, 0.4]
+
+
+def test_each_image_may_have_its_own_noise(model_folder):
+    """A batch with a noise level for each image is denoised as each by itself."""
+    denoiser = load_denoiser(model_folder, precision="fp32")
+    noisy, sigmas = torch.randn(3, 1, 16, 16), [0.3, 2.0, 20.0]
+    together = denoiser(noisy, torch.tensor(sigmas))
+    apart = torch.cat([denoiser(noisy[k : k + 1], s) for k, s in enumerate(sigmas)])
+    torch.testing.assert_close(together, apart, rtol=0, atol=1e-4)
 
 
 def test_a_model_of_other_channels_is_refused(tmp_path, model_folder):

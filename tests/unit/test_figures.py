@@ -9,8 +9,9 @@ import pandas as pd
 import pytest
 from matplotlib.figure import Figure
 
+from micro3diff.benchmark.errors import ERRORS
 from micro3diff.errors import InputError
-from micro3diff.figures import camera, style, views
+from micro3diff.figures import camera, samplers, style, views
 from micro3diff.figures.curves import plot_curves
 from micro3diff.figures.denoiser import describe, plot_denoiser
 from micro3diff.figures.diffusion import plot_diffusion_cubes, plot_diffusion_sections, read_trace
@@ -286,6 +287,33 @@ def test_timing(tmp_path):
 
 
 # Reverse process and denoiser
+
+
+@pytest.mark.parametrize("volumes", [25, 1])
+def test_samplers(tmp_path, volumes):
+    """A panel for each metric, also where there is no interval, no 2D error and no floor."""
+    cases = [("evidence", 0, 50), ("evidence", 0, 120), ("alternate", 0, 100), ("average", 0, 150)]
+    rows = [
+        {
+            "rule": rule,
+            "n_h": n_h,
+            "passes": passes,
+            "metric": metric,
+            "error_percent": 5.0 + k,
+            "ci_low": np.nan if volumes == 1 else 5.5 + k,
+            "ci_high": np.nan if volumes == 1 else 7.0 + k,
+            "n_volumes": volumes,
+            "floor_high": 4.0 if volumes > 1 else np.nan,
+            "model2d_percent": 2.0 if metric in ("S2", "LP") and volumes > 1 else np.nan,
+        }
+        for k, (rule, n_h, passes) in enumerate(cases)
+        for metric in samplers.LABELS
+    ]
+    assert samplers.LABELS.keys() == ERRORS.keys()
+    samplers.plot_samplers(pd.DataFrame(rows), tmp_path / "samplers", "Spheres")
+    assert drawn(tmp_path / "samplers")
+    with pytest.raises(InputError, match="floor_high"):
+        samplers.plot_samplers(pd.DataFrame(rows).drop(columns="floor_high"), tmp_path / "none")
 
 
 def write_trace(path: Path, count: int = 8, **changed) -> Path:

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from micro3diff import phases
-from micro3diff.planes import Alternate, Average, Evidence, Stack
+from micro3diff.planes import Alternate, Average, Evidence, Stack, slab
 
 # A volume axis for each letter of a plane's name.
 AXIS = {"z": 0, "y": 1, "x": 2}
@@ -101,7 +101,11 @@ def evidence(denoiser=lopsided, fractions=(0.7, 0.3), **settings):
 
 @pytest.mark.parametrize("weight", [1.0, 0.8, 1 / 3])
 def test_evidence_is_the_sum_of_log_odds(weight):
-    """own + w * sum(L_a - own), each cut to +-clamp, as odds of the two phases."""
+    """own + w * sum(L_a - own), each cut to +-clamp, as odds of the two phases.
+
+    A witness that is less sure than the voxel itself is not held against it: own is cut to what
+    the witness dares to say, or to log-odds of 2.
+    """
     volume, sigma, clamp, fraction = random_volume(), 1.3, 4.0, 0.3
     own = np.log(fraction / (1 - fraction)) + 2 * volume.double().numpy() / sigma**2
     own = own.clip(-clamp, clamp)
@@ -109,9 +113,9 @@ def test_evidence_is_the_sum_of_log_odds(weight):
     for plane in ("yz", "xz", "xy"):
         denoised = by_hand(volume, sigma, plane).double().numpy()
         witnesses.append(np.log((1 + denoised) / (1 - denoised)).clip(-clamp, clamp))
-    total = own + weight * sum(witness - own for witness in witnesses)
-    if weight == 1 / 3:
-        np.testing.assert_allclose(total, np.mean(witnesses, axis=0), atol=1e-9)
+    bounds = [np.maximum(abs(witness), 2) for witness in witnesses]
+    news = [w - own.clip(-bound, bound) for w, bound in zip(witnesses, bounds, strict=True)]
+    total = (own + weight * sum(news)).clip(-clamp, clamp)
     expected = (np.tanh(total / 2) / np.tanh(clamp / 2)).clip(-1, 1)
     rule = evidence(weight=weight, clamp=clamp)
     np.testing.assert_allclose(rule(volume, sigma, 0), expected, atol=1e-4)
@@ -156,6 +160,7 @@ def test_independent_witnesses_give_the_posterior_of_bayes(fractions):
     generator = torch.Generator().manual_seed(3)
     likelihoods = [torch.rand(count, *SHAPE, generator=generator) + 0.2 for _ in range(3)]
     rule = evidence(fractions=fractions, clamp=15.0)
+    rule.CERTAIN = 30.0  # these witnesses make no errors
     own = rule.own_posterior(volume, sigma)
     planes = iter(zip(likelihoods, (2, 1, 0), strict=True))  # in the order yz, xz, xy
 
@@ -190,19 +195,82 @@ def test_three_phases_stay_a_distribution():
     torch.testing.assert_close(share.sum(0), torch.ones(SHAPE))
 
 
-@pytest.mark.parametrize("target", [None, (0.8, 0.2), (0.4, 0.6)])
-def test_a_target_moves_the_volume_fraction(target):
-    """The prior is counted once: planes that know nothing give it, or the target, at high noise."""
-    rule = evidence(fractions=[0.7, 0.3], target=target, clamp=12.0)
+@pytest.mark.parametrize("sigma", [3.0, 0.4])
+@pytest.mark.parametrize("target", [(0.8, 0.2), (0.4, 0.6), (0.5, 0.2, 0.3)])
+def test_a_target_is_held(target, sigma):
+    """The phase fractions of what is denoised, and its order of voxels, whatever the planes say."""
+    fractions = {2: (0.7, 0.3), 3: (0.5, 0.3, 0.2)}[len(target)]
+    volume = random_volume(phases.channels_of(len(target))).repeat(1, 4, 4, 4)
+
+    def denoised(**settings):
+        rule = evidence(lambda noisy, sigma: torch.tanh(noisy / 6), fractions, **settings)
+        return phases.probabilities(rule(volume, sigma, 0))
+
+    free, held = denoised(), denoised(target=list(target))
+    sharpness = 1 + (0.5 / sigma) ** 2
+    sharp = held**sharpness / (held**sharpness).sum(0)
+    found = sharp[..., ::4].flatten(1).mean(1)  # the voxels that are counted
+    torch.testing.assert_close(found, torch.tensor(target), rtol=0, atol=0.01)
+    if len(target) == 2:  # one shift for all voxels
+        inside = (free[1] > 0.01) & (free[1] < 0.99)
+        shift = (torch.logit(held[1]) - torch.logit(free[1]))[inside]
+        torch.testing.assert_close(shift, shift.mean().expand(shift.shape), rtol=0, atol=0.02)
+
+
+def markov_lines(n, count, stay=0.9, seed=0):
+    """Lines of +-1 whose autocovariance is (2 stay - 1)^lag."""
+    generator = torch.Generator().manual_seed(seed)
+    flips = 1 - 2 * (torch.rand(n, count, generator=generator) > stay).double()
+    flips[0] = 1 - 2 * (torch.rand(count, generator=generator) > 0.5).double()
+    return flips.cumprod(0)
+
+
+@pytest.mark.parametrize("sigma", [0.5, 2.0, 8.0])
+def test_slab_tells_its_noise(sigma):
+    """The mean square difference of a slab from its slice is the noise level that it states."""
+    n, covariance = 24, 0.8 ** np.arange(24)
+    clean = markov_lines(n, 40_000)
+    noisy = clean + sigma * torch.randn(clean.shape, generator=torch.Generator().manual_seed(1))
+    weights, sigmas = slab(sigma, n, covariance, 10.0) or (torch.eye(n).double(), None)
+    torch.testing.assert_close(weights.sum(1), torch.ones(n).double())
+    error = ((weights @ noisy - clean) ** 2).mean(1).sqrt()
+    expected = sigma if sigmas is None else sigmas
+    torch.testing.assert_close(error / expected, torch.ones(n).double(), rtol=0, atol=0.03)
+
+
+def test_slabs_are_thick_at_high_noise_only():
+    """Thicker with more noise, thinner the more pixels are pooled, none at low noise."""
+    covariance = 0.9 ** np.arange(40)
+
+    def width(sigma, pooled):
+        found = slab(sigma, 64, covariance, pooled)
+        return 1.0 if found is None else float(1 / (found[0][32] ** 2).sum())
+
+    assert width(0.1, 100) == 1
+    assert width(3, 100) < width(10, 100) < width(30, 100)
+    assert width(10, 1000) < width(10, 100)
+
+
+def test_slabs_reach_the_denoiser():
+    """The averaged slices with the noise of each, on every plane family; none without `slab`."""
+    seen = []
 
     def witness(noisy, sigma):
-        posterior = rule.own_posterior(noisy.movedim(1, 0), sigma)
-        return phases.expectation(posterior).movedim(0, 1)
+        seen.append((noisy, sigma))
+        return torch.tanh(noisy)
 
-    rule.denoiser = witness
-    found = phases.probabilities(rule(random_volume() * 100, 1e4, 0))[1]
-    expected = torch.full(SHAPE, (target or (0.7, 0.3))[1])
-    torch.testing.assert_close(found, expected, rtol=0, atol=1e-3)
+    volume = 9 * torch.randn(1, 16, 16, 16, generator=torch.Generator().manual_seed(0))
+    covariance = 0.9 ** np.arange(16)
+    evidence(witness, slab=50.0, covariance=covariance)(volume, 9.0, 0)
+    weights, sigmas = slab(9.0, 16, covariance, 50.0)
+    for (noisy, sigma), axis in zip(seen, (2, 1, 0), strict=True):
+        slices = volume.double().movedim(axis + 1, 0)
+        expected = torch.einsum("ij,jcyx->icyx", weights, slices)
+        torch.testing.assert_close(noisy.double(), expected, rtol=0, atol=1e-5)
+        torch.testing.assert_close(sigma.double(), sigmas, rtol=1e-5, atol=0)
+    seen.clear()
+    evidence(witness, covariance=covariance)(volume, 9.0, 0)
+    assert [sigma for _, sigma in seen] == [9.0] * 3
 
 
 def test_blend_into_the_average():

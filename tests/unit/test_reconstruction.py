@@ -13,28 +13,54 @@ from micro3diff.denoisers import load_denoiser
 from micro3diff.errors import InputError
 from micro3diff.files import sha256_of
 from micro3diff.planes import Alternate, Average, Evidence
-from micro3diff.reconstruction import noise_levels, plane_rule, reconstruct, sample_images, trace
+from micro3diff.reconstruction import (
+    Material,
+    chosen,
+    noise_levels,
+    plane_rule,
+    reconstruct,
+    sample_images,
+    trace,
+)
 from micro3diff.volumes import read_description, read_labels, read_voxel_size
 
 CPU = torch.device("cpu")
+MATERIAL = Material([0.75, 0.25], 0.7 * 0.8 ** np.arange(11))
+SOURCE = {"fractions": MATERIAL.fractions, "voxel_size": 0.4, "unit": "µm"}
+CHOICE = {"weight": 1.0, "slab": 0.0}  # what would be chosen by reconstructing
+
+
+def settings_of(material, rule, n_h=0):
+    """The settings of a case, with what would be chosen."""
+    settings = reconstruction_settings(material, rule, n_h)
+    return settings | (CHOICE if rule == "evidence" else {})
 
 
 @pytest.fixture
-def job(tmp_path, model_folder, material):
+def slices(tmp_path):
+    """Training slices with some structure."""
+    path = tmp_path / "slices.tif"
+    noise = np.random.default_rng(0).random((4, 8, 8))
+    tifffile.imwrite(path, np.kron(noise < 0.25, np.ones((1, 2, 2))).astype(np.uint8))
+    return path
+
+
+@pytest.fixture
+def job(tmp_path, model_folder, material, slices):
     """Reconstruct a volume; returns its path and its provenance."""
 
     def run_job(name="volume", rule="evidence", n_h=0, seed=1, model=model_folder, **changes):
         path = tmp_path / "results" / f"{name}.tif"
         reconstruct(
             model,
-            settings=reconstruction_settings(material, rule, n_h) | changes,
+            settings=settings_of(material, rule, n_h) | changes,
             precision="fp32",
             seed=seed,
             device=CPU,
             volume=path,
             about=path.with_suffix(".json"),
-            voxel_size=0.4,
-            unit="µm",
+            slices=slices,
+            source=SOURCE,
         )
         return path, json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
 
@@ -123,11 +149,12 @@ def test_settings_reach_the_rule(model_folder, material):
     denoiser = load_denoiser(model_folder)
     settings = reconstruction_settings(material, "evidence", 0)
     changes = {"weight": 0.9, "blend": 0.3, "alternate_below": 0.2, "slices_per_pass": 5}
-    rule = plane_rule(denoiser, settings | changes, seed=3)
+    rule = plane_rule(denoiser, settings | changes | {"slab": 70}, seed=3, material=MATERIAL)
     assert type(rule) is Evidence and rule.fractions == [0.7, 0.3]
     assert {key: getattr(rule, key) for key in changes} == changes
-    shift = plane_rule(denoiser, settings | {"prior": 0.4}, 0).shift
-    assert shift.exp().tolist() == pytest.approx([0.6 / 0.7, 0.4 / 0.3])
+    held = plane_rule(denoiser, settings | {"volume_fraction": 0.4}, 0, MATERIAL)
+    assert rule.target == [0.75, 0.25] and held.target == [0.6, 0.4]
+    assert rule.covariance is MATERIAL.covariance and rule.pooled == 70
     settings = reconstruction_settings(material, "alternate", 0)
     rule = plane_rule(denoiser, settings | {"order": "random"}, seed=3)
     assert type(rule) is Alternate and (rule.order, rule.seed) == ("random", 3)
@@ -135,7 +162,7 @@ def test_settings_reach_the_rule(model_folder, material):
     assert type(plane_rule(denoiser, settings, 0)) is Average
 
 
-def test_prior_sets_the_volume_fraction(job, monkeypatch):
+def test_the_volume_fraction_is_reached(job, monkeypatch):
     """Another fraction without retraining, from a denoiser that was trained on 0.3."""
 
     class Knowing:
@@ -149,12 +176,21 @@ def test_prior_sets_the_volume_fraction(job, monkeypatch):
         def __call__(self, noisy, sigma):
             return torch.tanh(self.odds + noisy / sigma**2)
 
-    real = reconstruction._load
-    monkeypatch.setattr(reconstruction, "_load", lambda *args: Knowing(real(*args)))
+    real = reconstruction.load_for
+    monkeypatch.setattr(reconstruction, "load_for", lambda *args: Knowing(real(*args)))
     settings = {"alternate_below": 0, "sigma_min": 0.3, "steps": 50, "shape": [24, 24, 24]}
-    for prior, expected in ((None, 0.3), (0.15, 0.15), (0.6, 0.6)):
-        path, _ = job(f"prior{prior}", prior=prior, **settings)
-        assert read_labels(path).mean() == pytest.approx(expected, abs=0.05)
+    for wanted, expected in ((None, 0.25), (0.15, 0.15), (0.6, 0.6)):  # 0.25: the source's
+        path, _ = job(f"volume{wanted}", volume_fraction=wanted, **settings)
+        assert read_labels(path).mean() == pytest.approx(expected, abs=0.02)
+
+
+def test_a_choice_fills_what_is_open(tmp_path):
+    """Only what the configuration leaves open, and nothing without a choice."""
+    path = tmp_path / "evidence.json"
+    path.write_text('{"settings": {"weight": 0.7, "slab": 300.0}, "tried": []}')
+    settings = {"weight": None, "slab": 50.0, "volume_fraction": None}
+    assert chosen(settings, path) == settings | {"weight": 0.7}
+    assert chosen(settings, []) == settings
 
 
 def test_a_model_that_does_not_know_its_fractions(job, model_folder):
@@ -192,16 +228,18 @@ def test_images(tmp_path, model_folder, material):
 
 
 @pytest.mark.parametrize("rule", ["alternate", "evidence"])
-def test_trace(tmp_path, model_folder, material, rule):
+def test_trace(tmp_path, model_folder, material, slices, rule):
     """Snapshots from the first step to the last; noisy ones at a DDPM's variance of one."""
     path = tmp_path / "trace.npz"
     trace(
         model_folder,
-        settings=reconstruction_settings(material, rule, 0) | {"steps": 20},
+        settings=settings_of(material, rule) | {"steps": 20},
         precision="fp32",
         seed=0,
         device=CPU,
         path=path,
+        slices=slices,
+        source=SOURCE,
     )
     with np.load(path) as found:
         assert set(found) == {"noisy", "denoised", "sigma", "plane"}

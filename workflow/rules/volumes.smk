@@ -1,10 +1,37 @@
 """From the 2D denoiser to volumes, one job a volume."""
 
 
+rule choose:
+    """The settings of the rule evidence that the configuration leaves open."""
+    input:
+        **RECONSTRUCTION_INPUTS,
+        reference="results/{material}/reference.csv",
+    output:
+        "results/{material}/evidence.json",
+    log:
+        "results/logs/choose/{material}.log",
+    priority: 30
+    conda:
+        "../../envs/choose.yaml"
+    threads: 4
+    resources:
+        gpu=GPUS,
+        mem_mb=16000,
+        runtime=480,
+    params:
+        settings=lambda w: reconstruction_settings(MATERIALS[w.material], "evidence", 0),
+        volumes=lambda w: MATERIALS[w.material]["reconstruct"]["evidence"]["choose"],
+        precision=lambda w: MATERIALS[w.material]["train"]["precision"],
+        seed=RUN["seed"] * 1_000_000 + SELECTION_SEED,
+        how=lambda w: measurement(w.material),
+    script:
+        "../scripts/choose.py"
+
+
 rule reconstruct:
     input:
-        model="results/{material}/model",
-        source=rules.source.output.about,
+        **RECONSTRUCTION_INPUTS,
+        choice=choice_file,
     output:
         volume="results/{material}/{plane_rule}_nh{n_h}/volume_{sample}.tif",
         about="results/{material}/{plane_rule}_nh{n_h}/volume_{sample}.json",
@@ -28,7 +55,11 @@ rule reconstruct:
 rule trace:
     """The first volume of the showcase once more, with snapshots along its reverse process."""
     input:
-        model=f"results/{SHOWCASE}/model",
+        **{
+            key: file.format(material=SHOWCASE)
+            for key, file in RECONSTRUCTION_INPUTS.items()
+        },
+        choice=choice_of(SHOWCASE, SHOWN_RULE),
     output:
         f"results/{SHOWCASE}/trace.npz",
     log:
@@ -41,9 +72,7 @@ rule trace:
         mem_mb=16000,
         runtime=240,
     params:
-        settings=reconstruction_settings(
-            MATERIALS[SHOWCASE], *min(CASES, key=lambda c: c[1])
-        ),
+        settings=reconstruction_settings(MATERIALS[SHOWCASE], SHOWN_RULE, SHOWN_N_H),
         precision=MATERIALS[SHOWCASE]["train"]["precision"],
         seed=RUN["seed"] * 1_000_000,
     script:

@@ -3,17 +3,20 @@
 import torch
 
 from micro3diff.denoisers import choose_device
+from micro3diff.files import read_json
 from micro3diff.logs import configure_logging
-from micro3diff.reconstruction import trace
+from micro3diff.reconstruction import chosen, trace
 
 if __name__ == "__main__":
     configure_logging(snakemake.log[0])
     torch.set_num_threads(snakemake.threads)
     trace(
         snakemake.input.model,
-        settings=snakemake.params.settings,
+        settings=chosen(snakemake.params.settings, snakemake.input.choice),
         precision=snakemake.params.precision,
         seed=snakemake.params.seed,
         device=choose_device(snakemake.config),
         path=snakemake.output[0],
+        slices=snakemake.input.slices,
+        source=read_json(snakemake.input.source),
     )

@@ -1,0 +1,217 @@
+"""Errors of generated volumes, and those that as many real ones would have."""
+
+import math
+import os
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from scipy.interpolate import PchipInterpolator
+
+from micro3diff.benchmark.paths import volume_path
+from micro3diff.benchmark.real import Real
+from micro3diff.evaluation import bootstrap_error, curve_table, curve_values, resolve_dimension
+from micro3diff.metrics import (
+    error_rate,
+    specific_surface,
+    two_point_correlation,
+    volume_fraction,
+)
+from micro3diff.volumes import read_labels
+
+SAMPLER_COLUMNS = [
+    "material", "rule", "n_h", "steps", "passes", "seconds", "metric", "error_percent", "ci_low",
+    "ci_high", "n_volumes", "floor_percent", "floor_high", "model2d_percent",
+]  # fmt: skip
+TABLES = ("runs", "curves", "reference", "floors", "scores")  # of a `SamplerCase`
+FLOOR_DRAWS = 4000
+BODY, PLANE = math.sqrt(3), math.sqrt(2)  # diagonals of a voxel and of a pixel, in voxels
+
+
+def given_phase_error(reference: np.ndarray, generated: np.ndarray) -> np.ndarray:
+    """`metrics.error_rate` of curves that are divided by their values at lag 0."""
+    own = generated[..., :1]
+    shape = np.divide(generated, own, out=np.zeros_like(generated), where=own > 0)
+    return error_rate(reference / reference[0], shape)
+
+
+def relative_error(reference: np.ndarray, generated: np.ndarray) -> np.ndarray:
+    """Difference of single numbers in percent of the reference; shapes (1,) and (..., 1)."""
+    return 100 * np.abs(generated[..., 0] - reference[0]) / reference[0]
+
+
+ERRORS: dict[str, tuple[str, Callable]] = {
+    "S2": ("S2", error_rate),
+    "LP": ("LP", error_rate),
+    "LP_given_phase": ("LP", given_phase_error),
+    "S2_diagonal": ("S2_diagonal", error_rate),
+    "volume_fraction": ("volume_fraction", relative_error),
+    "specific_surface": ("surface", relative_error),
+}
+"""Metric of samplers.csv -> the rows of a table of `benchmark_curves`, and the error of their
+mean."""
+
+
+@dataclass(frozen=True, eq=False)
+class SamplerCase:
+    """The volumes of one material, plane rule, n_h and number of steps, and what they are held to.
+
+    runs: table of `volumes.make_volumes`; curves: `measure_samples` of the volumes
+    reference: `benchmark_curves` of the material; floors: its `floor_table`
+    scores: table of `evaluation.score_images`, the errors of the 2D denoiser's own images
+    """
+
+    material: str
+    rule: str
+    n_h: int
+    steps: int
+    runs: pd.DataFrame
+    curves: pd.DataFrame
+    reference: pd.DataFrame
+    floors: pd.DataFrame
+    scores: pd.DataFrame
+    n_boot: int = 2000
+
+
+def benchmark_curves(
+    labels: np.ndarray,
+    kind: str = "volume",
+    phase: int = 1,
+    dimension: int | str = "auto",
+    max_lag: int | None = None,
+    along: str = "axes",
+) -> pd.DataFrame:
+    """What a label array is compared by: columns ``metric``, ``lag``, ``value``.
+
+    - S2, LP: `evaluation.curve_table`, which takes the same arguments
+    - S2_diagonal: S2 along the body diagonals; lag k is a distance of sqrt(3) k voxels. Images
+      have their own diagonals, of sqrt(2) k pixels, so that is interpolated at these distances.
+    - surface: faces of the phase per voxel and axis, the same in 2D and 3D if isotropic
+    - volume_fraction
+    """
+    table = curve_table(labels, kind, phase, dimension, max_lag, along)
+    lags = int(table["lag"].max())
+    images = labels if kind == "stack" else [labels]
+    axes = 3 if kind == "volume" else 2
+    diagonal = _diagonal(labels, kind, phase, lags)
+    scalars = {
+        "surface": np.mean([specific_surface(image, phase) for image in images]) / axes,
+        "volume_fraction": volume_fraction(labels, phase),
+    }
+    parts = [
+        pd.DataFrame({"metric": "S2_diagonal", "lag": range(len(diagonal)), "value": diagonal}),
+        pd.DataFrame({"metric": list(scalars), "lag": 0, "value": list(scalars.values())}),
+    ]
+    return pd.concat([table, *parts], ignore_index=True)
+
+
+def _diagonal(labels: np.ndarray, kind: str, phase: int, max_lag: int) -> np.ndarray:
+    """S2 at the distances of body diagonals; of images, as far as their diagonals reach."""
+    if kind == "volume":
+        return two_point_correlation(labels, phase, max_lag, along="diagonals").values
+    plane = (1, 2) if kind == "stack" else None
+    reach = min(math.ceil(max_lag * BODY / PLANE), min(np.shape(labels)[-2:]) - 1)
+    curve = two_point_correlation(labels, phase, reach, along="diagonals", plane=plane)
+    distances = BODY * np.arange(min(max_lag, int(reach * PLANE / BODY)) + 1)
+    # S2 is steep and convex at short distances, where straight lines would lie too high
+    return PchipInterpolator(curve.distances, curve.values)(distances)
+
+
+def measure_samples(
+    samples: Iterable[np.ndarray], kind: str, source_kind: str, how: dict
+) -> pd.DataFrame:
+    """`benchmark_curves` of each sample, numbered from 0: columns ``sample,metric,lag,value``.
+
+    kind: what one sample is; source_kind: what the material was seen as, which tells the dimension
+    that volumes are judged in. how: phase, dimension, max_lag and along.
+    """
+    dimension = resolve_dimension(source_kind, how["dimension"]) if kind == "volume" else 2
+    tables = [
+        benchmark_curves(labels, kind, **how | {"dimension": dimension}) for labels in samples
+    ]
+    table = pd.concat(tables, keys=range(len(tables)), names=["sample"])
+    return table.reset_index("sample").reset_index(drop=True)
+
+
+def measure_runs(runs: str | os.PathLike, source_kind: str, how: dict) -> pd.DataFrame:
+    """`measure_samples` of the volumes that lie beside a table of `volumes.make_volumes`."""
+    paths = [volume_path(runs, sample) for sample in pd.read_csv(runs)["sample"]]
+    return measure_samples(map(read_labels, paths), "volume", source_kind, how)
+
+
+def floor_table(
+    reference: pd.DataFrame, real: Real, source_kind: str, how: dict, counts: Iterable[int]
+) -> pd.DataFrame:
+    """The error of as many real samples as volumes: ``metric,n_volumes,floor_percent,floor_high``.
+
+    Samples are drawn at random, with replacement, ``n_volumes`` at a time, for each of ``counts``;
+    floor_percent is the median error of their mean and floor_high its 97.5 % quantile. Where the
+    material is known from images only that were all used (`Real.is_the_source`), as many samples
+    are drawn as there are instead: the bootstrap of the images, which says how well they tell
+    their own material. NaN where there is a single sample.
+    """
+    curves = measure_samples(real.samples, real.kind, source_kind, how)
+    rows = []
+    for metric, (name, error) in ERRORS.items():
+        values, own = curve_values(curves, name), curve_values(reference, name)[0]
+        for count in counts:
+            drawn = len(values) if real.is_the_source else count
+            median, high = _floor(own, values, drawn, error)
+            rows.append(
+                {
+                    "metric": metric,
+                    "n_volumes": count,
+                    "floor_percent": median,
+                    "floor_high": high,
+                }
+            )
+    return pd.DataFrame(rows)
+
+
+def _floor(
+    reference: np.ndarray, real: np.ndarray, drawn: int, error: Callable
+) -> tuple[float, float]:
+    """Median and 97.5 % quantile of the error of the mean of ``drawn`` of the real curves."""
+    n = len(real)
+    if n < 2:
+        return np.nan, np.nan
+    weights = np.random.default_rng(0).multinomial(drawn, np.full(n, 1 / n), size=FLOOR_DRAWS)
+    errors = error(reference, weights @ real / drawn)
+    median, high = np.quantile(errors, [0.5, 0.975])
+    return float(median), float(high)
+
+
+def sampler_table(cases: Iterable[SamplerCase]) -> pd.DataFrame:
+    """All errors in percent, with a 95 % interval over the volumes, beside their cost and floors.
+
+    Columns: those of `SAMPLER_COLUMNS`; docs/benchmarks.md explains them.
+    """
+    rows = []
+    for case in cases:
+        floors = case.floors.set_index(["metric", "n_volumes"])
+        scores = case.scores.set_index("metric")["error_percent"]
+        for metric, (name, error) in ERRORS.items():
+            values = curve_values(case.curves, name)
+            own = curve_values(case.reference, name)[0]
+            percent, low, high = bootstrap_error(own, values, case.n_boot, error=error)
+            floor = floors.loc[metric, len(values)]
+            rows.append(
+                {
+                    "material": case.material,
+                    "rule": case.rule,
+                    "n_h": case.n_h,
+                    "steps": case.steps,
+                    "passes": case.runs["network_passes"].median(),
+                    "seconds": case.runs["wall_seconds"].median(),
+                    "metric": metric,
+                    "error_percent": percent,
+                    "ci_low": low,
+                    "ci_high": high,
+                    "n_volumes": len(values),
+                    "floor_percent": floor["floor_percent"],
+                    "floor_high": floor["floor_high"],
+                    "model2d_percent": scores.get(metric, np.nan),
+                }
+            )
+    return pd.DataFrame(rows, columns=SAMPLER_COLUMNS)

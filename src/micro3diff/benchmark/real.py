@@ -1,0 +1,121 @@
+"""Real volumes or images, as many as there are, to hold generated ones against."""
+
+import itertools
+import logging
+import math
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from micro3diff.errors import InputError
+from micro3diff.files import atomic_path
+from micro3diff.sources import Source, load_source
+
+logger = logging.getLogger("micro3diff")
+
+POOL = 25  # samples that a generator makes, at least
+MOST = 200  # samples that are cut from a large file
+FIRST_SEED = 1_000_000  # of generated sources: none that a configuration has
+
+
+@dataclass(frozen=True, eq=False)
+class Real:
+    """Samples of a material, of equal size.
+
+    kind: what one sample is: "volume" (z, y, x), "stack" (image, y, x) or "image" (y, x)
+    samples: uint8 labels, shape (n, *sample)
+    corners: place of each sample's first voxel in the source, (n, 3) as (z, y, x) or
+        (image, y, x), negative before its crop; (n, 0) for samples that were generated anew
+    """
+
+    kind: str
+    samples: np.ndarray
+    corners: np.ndarray
+
+    @property
+    def is_the_source(self) -> bool:
+        """Whether the samples are parts of images, of which there are no others."""
+        return self.kind == "image"
+
+
+def cut_real(settings: dict, path: str | os.PathLike | None, shape: list[int], patch: int) -> Real:
+    """Real samples of a material, by its settings ``source``.
+
+    - volume of a generator: at least 25 disjoint blocks of ``shape`` out of volumes with other
+      seeds
+    - images of a generator: 25 groups with other seeds, each of as many images as a volume of
+      ``shape`` has planes
+    - volume in a file: disjoint blocks of ``shape``, of the whole file where it was cropped
+    - one image in a file: its disjoint tiles of side ``patch``; several: those images
+
+    path: the file, None for a generator. Blocks are no larger than the source.
+    """
+    settings = dict(settings) | {"path": path}
+    crop = settings.pop("crop", None)
+    if settings.get("generator"):
+        return _generated(settings, crop, shape)
+    whole = load_source(settings)
+    if whole.kind == "volume":
+        return _cut(whole, crop, shape, "volume")
+    side = [patch, patch] if whole.kind == "image" else whole.labels.shape[1:]
+    return _cut(whole, crop, [1, *side], "image")
+
+
+def _generated(settings: dict, crop: list | None, shape: list[int]) -> Real:
+    name = settings["generator"]
+    options = settings.get(name) or {}
+    samples: list[np.ndarray] = []
+    for seed in itertools.count(FIRST_SEED):
+        one = options | {"seed": seed}
+        if name == "grains":  # the images of a volume's three families of planes
+            one["images"] = sum(shape)
+        try:
+            source = load_source(settings | {name: one, "crop": None if name == "grains" else crop})
+        except InputError:  # small sources are not packed with every seed
+            if seed > FIRST_SEED + 4 * POOL:
+                raise
+            continue
+        if source.kind == "volume":
+            samples += list(_cut(source, None, shape, "volume").samples)
+        else:
+            samples.append(source.labels)
+        if len(samples) >= POOL:
+            return Real(source.kind, np.stack(samples), np.empty((len(samples), 0), int))
+
+
+def _cut(source: Source, crop: list | None, shape: list[int], kind: str) -> Real:
+    """Disjoint blocks of ``shape``, in a grid that is centred in the source."""
+    labels = source.labels[None] if source.kind == "image" else source.labels
+    sides = [min(pair) for pair in zip(shape, labels.shape, strict=True)]
+    counts = [whole // side for whole, side in zip(labels.shape, sides, strict=True)]
+    grid = [
+        (whole - count * side) // 2 + side * np.arange(count)
+        for whole, count, side in zip(labels.shape, counts, sides, strict=True)
+    ]
+    corners = np.stack(np.meshgrid(*grid, indexing="ij"), axis=-1).reshape(math.prod(counts), 3)
+    if len(corners) > MOST:
+        chosen = np.random.default_rng(0).choice(len(corners), MOST, replace=False)
+        corners = corners[np.sort(chosen)]
+    blocks = [
+        labels[tuple(slice(c, c + s) for c, s in zip(corner, sides, strict=True))]
+        for corner in corners
+    ]
+    samples = np.stack(blocks)
+    starts = [start for start, _ in crop or []]
+    origin = np.array([0] * (3 - len(starts)) + starts)
+    return Real(kind, samples[:, 0] if kind == "image" else samples, corners - origin)
+
+
+def write_real(path: str | os.PathLike, real: Real) -> None:
+    """Write samples as a compressed .npz, atomically."""
+    with atomic_path(path) as temporary:
+        np.savez_compressed(temporary, kind=real.kind, samples=real.samples, corners=real.corners)
+    logger.info("%s: %d samples, each a %s", path, len(real.samples), real.kind)
+
+
+def read_real(path: str | os.PathLike) -> Real:
+    """Read what `write_real` wrote."""
+    with np.load(Path(path)) as kept:
+        return Real(str(kept["kind"]), kept["samples"], kept["corners"])

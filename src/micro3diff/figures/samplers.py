@@ -1,0 +1,92 @@
+"""The sampler benchmark: errors against network passes, beside what sampling alone leaves."""
+
+import numpy as np
+import pandas as pd
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
+from matplotlib.ticker import LogLocator, NullFormatter
+
+from micro3diff.figures.style import (
+    BLACK,
+    COLOURS,
+    DOUBLE_COLUMN,
+    GREY,
+    MARKERS,
+    RULE_COLOURS,
+    case_name,
+    new_figure,
+    require_columns,
+    save,
+    styled,
+)
+
+COLUMNS = [
+    "rule", "n_h", "passes", "metric", "error_percent", "ci_low", "ci_high", "n_volumes",
+    "floor_high", "model2d_percent",
+]  # fmt: skip
+LABELS = {
+    "S2": "$S_2$ error (%)",
+    "LP": "$LP$ error (%)",
+    "LP_given_phase": "$LP / LP(0)$ error (%)",
+    "S2_diagonal": "diagonal $S_2$ error (%)",
+    "volume_fraction": "volume fraction error (%)",
+    "specific_surface": "specific surface error (%)",
+}
+
+
+@styled
+def plot_samplers(table: pd.DataFrame, paths, title: str | None = None) -> None:
+    """Draw ``samplers.csv`` of one material: a panel for each metric, a line for each rule and n_h.
+
+    Bars are the 95 % intervals. The grey band reaches up to ``floor_high`` of the most volumes; the
+    dashed line is the error of the 2D denoiser's own images, where it was measured.
+    """
+    require_columns(table, COLUMNS, "table of samplers")
+    table = table.sort_values("passes")
+    names = sorted({(rule, n_h) for rule, n_h in zip(table["rule"], table["n_h"], strict=True)})
+    figure = new_figure(DOUBLE_COLUMN, 4.6)
+    panels = figure.subplots(2, 3, sharex=True)
+    for axes, (metric, label) in zip(panels.flat, LABELS.items(), strict=True):
+        rows = table[table["metric"] == metric]
+        for name in names:
+            line = rows[(rows["rule"] == name[0]) & (rows["n_h"] == name[1])]
+            height = line["error_percent"].to_numpy(float)
+            low, high = line["ci_low"].to_numpy(float), line["ci_high"].to_numpy(float)
+            # near zero the interval may lie above the error itself
+            reach = np.clip(np.nan_to_num([height - low, high - height]), 0, None)
+            axes.errorbar(
+                line["passes"], height, reach, capsize=2, elinewidth=0.7, **_look(names, name)
+            )
+        _draw_bounds(axes, rows)
+        axes.set_xscale("log")
+        axes.xaxis.set_major_locator(LogLocator(subs=(1, 3)))
+        axes.xaxis.set_major_formatter("{x:g}")
+        axes.xaxis.set_minor_formatter(NullFormatter())
+        axes.set_ylabel(label)
+        axes.set_ylim(bottom=0)
+    for axes in panels[1]:
+        axes.set_xlabel("Network passes a volume")
+    handles = [Line2D([], [], label=case_name(*name), **_look(names, name)) for name in names]
+    handles.append(Patch(color=GREY, alpha=0.4, lw=0, label="real volumes, 97.5 %"))
+    if table["model2d_percent"].notna().any():
+        handles.append(Line2D([], [], color=BLACK, ls="--", lw=0.8, label="2D denoiser"))
+    figure.legend(handles=handles, loc="outside lower center", ncols=4)
+    if title:
+        figure.suptitle(title)
+    save(figure, paths)
+
+
+def _look(names: list[tuple[str, int]], name: tuple[str, int]) -> dict:
+    """Colour by rule, marker by place among all lines."""
+    marker = MARKERS[names.index(name) % len(MARKERS)]
+    return {"color": RULE_COLOURS.get(name[0], COLOURS[-1]), "marker": marker}
+
+
+def _draw_bounds(axes, rows: pd.DataFrame) -> None:
+    if rows.empty:
+        return
+    most = rows.loc[rows["n_volumes"].idxmax()]
+    if np.isfinite(most["floor_high"]):
+        axes.axhspan(0, most["floor_high"], color=GREY, alpha=0.4, lw=0, zorder=0)
+    if np.isfinite(most["model2d_percent"]):
+        axes.axhline(most["model2d_percent"], color=BLACK, ls="--", lw=0.8, zorder=1)

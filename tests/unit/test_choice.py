@@ -1,0 +1,104 @@
+"""Open settings are chosen by what comes nearest to the material, and a choice is kept."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+import tifffile
+import torch
+
+from micro3diff import choice
+from micro3diff.choice import choose, diagonal_reference, search
+from micro3diff.config import reconstruction_settings
+from micro3diff.evaluation import curve_table
+from micro3diff.files import read_json
+
+
+def bowl(weight, slab):
+    """An error that is least at weight 0.7 and slab 100."""
+    return abs(weight - 0.7) + abs(np.log((slab + 1) / 101)) / 10
+
+
+def test_search_finds_the_best_without_trying_all():
+    """Weights first, then slabs; each setting is scored once, and the best comes first."""
+    scored = []
+
+    def score(settings):
+        scored.append(tuple(settings.items()))
+        return bowl(**settings)
+
+    tried = search(score, {})
+    assert (tried[0]["weight"], tried[0]["slab"]) == (0.7, 100.0)
+    assert len(scored) == len(set(scored)) == len(tried) == 8
+    assert [row["error"] for row in tried] == sorted(row["error"] for row in tried)
+
+
+@pytest.mark.parametrize("fixed", [{"weight": 1.0}, {"slab": 0.0}])
+def test_search_leaves_the_users_settings(fixed):
+    """What the configuration sets is not varied."""
+    (key, value), *_ = fixed.items()
+    assert {row[key] for row in search(lambda settings: bowl(**settings), fixed)} == {value}
+
+
+def test_diagonals_of_an_isotropic_material():
+    """Body diagonals at the distances of the slices' own diagonals, interpolated: here r itself."""
+    rng = np.random.default_rng(0)
+    blobs = np.kron(rng.random((40, 8, 8)) < 0.4, np.ones((1, 4, 4))).astype(np.uint8)
+    found = diagonal_reference(blobs, 1, 5)
+    assert found[0] == pytest.approx(blobs.mean())
+    assert found[2:] == pytest.approx(np.full(3, 0.16), abs=0.06) and found[1] > 0.2
+
+
+@pytest.fixture
+def job(tmp_path, model_folder, material, monkeypatch):
+    """Choose with volumes that are noise of the asked weight, so that the best one is known."""
+    slices = tmp_path / "slices.tif"
+    rng = np.random.default_rng(0)
+    tifffile.imwrite(
+        slices, (rng.random((8, 16, 16)) < 0.7).astype(np.uint8), photometric="minisblack"
+    )
+    how = {"phase": 1, "dimension": "auto", "max_lag": 4, "along": "axes"}
+
+    def sampled(rule, shape, settings, seed):
+        noise = np.random.default_rng(seed).random(shape)
+        return torch.from_numpy((noise < rule.weight).astype(np.uint8)), {}
+
+    monkeypatch.setattr(choice, "run_sampler", sampled)
+    reference = curve_table((rng.random((32, 32, 32)) < 0.7).astype(np.uint8), max_lag=4)
+    settings = reconstruction_settings(material, "evidence", 0) | {"shape": [16, 16, 16]}
+
+    def run_job(**changes):
+        path = tmp_path / "results" / "evidence.json"
+        choose(
+            model_folder,
+            settings=settings | changes,
+            volumes=2,
+            precision="fp32",
+            seed=900_000,
+            device=torch.device("cpu"),
+            slices=slices,
+            source={"kind": "volume", "fractions": [0.3, 0.7]},
+            reference=pd.DataFrame(reference),
+            how=how,
+            path=path,
+        )
+        return read_json(path)
+
+    return run_job
+
+
+def test_choose(job):
+    """The weight that gives the material's fraction wins, over the seeds that are stated."""
+    found = job()
+    assert found["settings"]["weight"] == 0.7
+    assert found["seeds"] == [900_000, 900_001] and len(found["tried"]) == 8
+    assert job(weight=0.5)["settings"]["weight"] == 0.5
+
+
+def test_a_models_own_choice_is_taken(job, model_folder):
+    """Without any reconstruction; the configuration still goes first."""
+    shipped = {"settings": {"weight": 0.9, "slab": 10.0}, "seeds": [1], "tried": []}
+    (model_folder / "evidence.json").write_text(json.dumps(shipped))
+    assert job() == shipped
+    assert job(slab=0.0)["settings"] == {"weight": 0.9, "slab": 0.0}

@@ -1,0 +1,169 @@
+"""The sampler benchmark: errors against network passes, their floor, memorisation."""
+
+
+rule benchmark_samplers:
+    """Everything of the benchmark; `all` asks for nothing of it."""
+    input:
+        benchmark_results,
+
+
+rule benchmark_volumes:
+    """The volumes of a case lie beside its table; a killed job keeps those that it has made."""
+    input:
+        **RECONSTRUCTION_INPUTS,
+        choice=choice_file,
+    output:
+        "results/benchmarks/{material}/{plane_rule}_nh{n_h}_steps{steps}/runs.csv",
+    log:
+        "results/logs/benchmarks/{material}/{plane_rule}_nh{n_h}_steps{steps}.log",
+    conda:
+        "../../envs/torch.yaml"
+    threads: 4
+    resources:
+        gpu=GPUS,
+        mem_mb=16000,
+        runtime=1440,
+    params:
+        settings=benchmark_settings,
+        precision=lambda w: MATERIALS[w.material]["train"]["precision"],
+        seed=BENCHMARK["seed"] * 1_000_000,
+        volumes=benchmark_volumes,
+    script:
+        "../scripts/benchmark_volumes.py"
+
+
+rule benchmark_curves:
+    input:
+        runs=rules.benchmark_volumes.output[0],
+        about=rules.source.output.about,
+    output:
+        "results/benchmarks/{material}/{plane_rule}_nh{n_h}_steps{steps}/curves.csv",
+    log:
+        "results/logs/benchmarks/{material}/{plane_rule}_nh{n_h}_steps{steps}_curves.log",
+    conda:
+        "../../envs/metrics.yaml"
+    resources:
+        mem_mb=8000,
+        runtime=120,
+    params:
+        how=lambda w: measurement(w.material),
+    script:
+        "../scripts/benchmark_curves.py"
+
+
+rule benchmark_real:
+    """Real volumes or images, of other seeds or of the whole file."""
+    input:
+        source_file,
+    output:
+        "results/benchmarks/{material}/real.npz",
+    log:
+        "results/logs/benchmarks/{material}/real.log",
+    conda:
+        "../../envs/sources.yaml"
+    resources:
+        mem_mb=8000,
+        runtime=60,
+    params:
+        settings=lambda w: MATERIALS[w.material]["source"],
+        shape=lambda w: MATERIALS[w.material]["reconstruct"]["shape"],
+        patch=lambda w: MATERIALS[w.material]["slices"]["patch"],
+    script:
+        "../scripts/benchmark_real.py"
+
+
+rule benchmark_floor:
+    input:
+        labels=rules.source.output.labels,
+        about=rules.source.output.about,
+        real=rules.benchmark_real.output[0],
+    output:
+        reference="results/benchmarks/{material}/reference.csv",
+        floor="results/benchmarks/{material}/floor.csv",
+    log:
+        "results/logs/benchmarks/{material}/floor.log",
+    conda:
+        "../../envs/metrics.yaml"
+    resources:
+        mem_mb=8000,
+        runtime=60,
+    params:
+        how=lambda w: measurement(w.material),
+        counts=sorted({case["volumes"] for case in BENCHMARK["cases"]}),
+    script:
+        "../scripts/benchmark_floor.py"
+
+
+rule memorisation:
+    input:
+        images=rules.sample_2d.output.images,
+        slices=rules.slices.output[0],
+        labels=rules.source.output.labels,
+        real=rules.benchmark_real.output[0],
+    output:
+        "results/benchmarks/{material}/memorisation.csv",
+    log:
+        "results/logs/benchmarks/{material}/memorisation.log",
+    conda:
+        "../../envs/metrics.yaml"
+    resources:
+        mem_mb=8000,
+        runtime=60,
+    params:
+        axes=lambda w: MATERIALS[w.material]["slices"]["axes"],
+        material=lambda w: w.material,
+    script:
+        "../scripts/memorisation.py"
+
+
+rule benchmark_table:
+    input:
+        runs=[f"{benchmark_folder(case)}/runs.csv" for case in BENCHMARK_CASES],
+        curves=[f"{benchmark_folder(case)}/curves.csv" for case in BENCHMARK_CASES],
+        references=[
+            f"results/benchmarks/{case['material']}/reference.csv"
+            for case in BENCHMARK_CASES
+        ],
+        floors=[
+            f"results/benchmarks/{case['material']}/floor.csv"
+            for case in BENCHMARK_CASES
+        ],
+        scores=[f"results/{case['material']}/check_2d.csv" for case in BENCHMARK_CASES],
+        memorisation=[
+            f"results/benchmarks/{name}/memorisation.csv" for name in MATERIALS
+        ],
+    output:
+        samplers="results/benchmarks/samplers.csv",
+        memorisation="results/benchmarks/memorisation.csv",
+    log:
+        "results/logs/benchmarks/table.log",
+    localrule: True
+    conda:
+        "../../envs/metrics.yaml"
+    params:
+        cases=[
+            {
+                **{key: case[key] for key in ("material", "rule", "n_h", "steps")},
+                "n_boot": MATERIALS[case["material"]]["evaluate"]["bootstrap"],
+            }
+            for case in BENCHMARK_CASES
+        ],
+    script:
+        "../scripts/benchmark_table.py"
+
+
+rule benchmark_figure:
+    input:
+        rules.benchmark_table.output.samplers,
+    output:
+        "results/benchmarks/{material}.png",
+    log:
+        "results/logs/benchmarks/{material}/figure.log",
+    localrule: True
+    conda:
+        "../../envs/figures.yaml"
+    params:
+        material=lambda w: w.material,
+        title=lambda w: MATERIALS[w.material]["title"],
+    script:
+        "../scripts/benchmark_figure.py"

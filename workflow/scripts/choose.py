@@ -1,0 +1,26 @@
+"""Choose the open settings of the rule evidence (rule ``choose``)."""
+
+import pandas as pd
+import torch
+
+from micro3diff.choice import choose
+from micro3diff.denoisers import choose_device
+from micro3diff.files import read_json
+from micro3diff.logs import configure_logging
+
+if __name__ == "__main__":
+    configure_logging(snakemake.log[0])
+    torch.set_num_threads(snakemake.threads)
+    choose(
+        snakemake.input.model,
+        settings=snakemake.params.settings,
+        volumes=snakemake.params.volumes,
+        precision=snakemake.params.precision,
+        seed=snakemake.params.seed,
+        device=choose_device(snakemake.config),
+        slices=snakemake.input.slices,
+        source=read_json(snakemake.input.source),
+        reference=pd.read_csv(snakemake.input.reference),
+        how=snakemake.params.how,
+        path=snakemake.output[0],
+    )
