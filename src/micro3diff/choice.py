@@ -5,6 +5,7 @@ reported is made from these seeds.
 """
 
 import logging
+import math
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -22,14 +23,15 @@ from micro3diff.volumes import read_labels
 
 logger = logging.getLogger(__name__)
 
-WEIGHTS = (1 / 3, 0.5, 0.7, 1.0, 1.4)
+WEIGHTS = (0.2, 1 / 3, 0.5, 0.7, 1.0, 1.4)
 SLABS = (300.0, 100.0, 1000.0, 0.0)
 START = {"weight": 0.5, "slab": SLABS[0]}
 CHOICES = tuple(START)
 
 
 def search(score: Callable[[dict], float], fixed: dict) -> list[dict]:
-    """Try the weights with the first slab, then the other slabs with the best weight.
+    """Try the weights with the first slab, the other slabs with the best weight, and in the end
+    the weights half-way to the neighbours of the best one.
 
     score : mean error of a setting, less is better.
     fixed : settings that are not to be chosen.
@@ -48,7 +50,11 @@ def search(score: Callable[[dict], float], fixed: dict) -> list[dict]:
         return dict(zip(settings, min(tried, key=tried.get), strict=True))
 
     settings = best("weight", WEIGHTS, START | fixed)
-    best("slab", SLABS, settings)
+    settings = best("slab", SLABS, settings)
+    if "weight" not in fixed:
+        place = WEIGHTS.index(settings["weight"])
+        neighbours = WEIGHTS[max(place - 1, 0) : place] + WEIGHTS[place + 1 : place + 2]
+        best("weight", [math.sqrt(WEIGHTS[place] * other) for other in neighbours], settings)
     return [
         dict(zip(CHOICES, name, strict=True)) | {"error": round(tried[name], 2)}
         for name in sorted(tried, key=tried.get)

@@ -30,8 +30,15 @@ def test_search_finds_the_best_without_trying_all():
 
     tried = search(score, {})
     assert (tried[0]["weight"], tried[0]["slab"]) == (0.7, 100.0)
-    assert len(scored) == len(set(scored)) == len(tried) == 8
+    assert len(scored) == len(set(scored)) == len(tried) == 11
     assert [row["error"] for row in tried] == sorted(row["error"] for row in tried)
+
+
+def test_search_refines_the_weight():
+    """Between the coarse weights too, also beside the last of them."""
+    for wanted in (0.25, 0.6, 1.2):
+        best = search(lambda settings, w=wanted: abs(np.log(settings["weight"] / w)), {})[0]
+        assert best["weight"] == pytest.approx(wanted, rel=0.1)
 
 
 @pytest.mark.parametrize("fixed", [{"weight": 1.0}, {"slab": 0.0}])
@@ -92,7 +99,7 @@ def test_choose(job):
     """The weight that gives the material's fraction wins, over the seeds that are stated."""
     found = job()
     assert found["settings"]["weight"] == 0.7
-    assert found["seeds"] == [900_000, 900_001] and len(found["tried"]) == 8
+    assert found["seeds"] == [900_000, 900_001] and len(found["tried"]) == 11
     assert job(weight=0.5)["settings"]["weight"] == 0.5
 
 
