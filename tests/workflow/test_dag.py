@@ -131,8 +131,8 @@ def test_the_default_run_draws_the_papers_figures(planner):
 @pytest.mark.parametrize(
     ("configfiles", "adopt", "train", "reconstruct"),
     [
-        ("cpu.yaml demo.yaml", 1, 0, 2 * 3),
-        ("cpu.yaml demo.yaml demo-train.yaml", 0, 1, 2 * 3),
+        ("cpu.yaml demo.yaml", 1, 0, 2 * 2),
+        ("cpu.yaml demo.yaml demo-train.yaml", 0, 1, 2 * 2),
         ("cpu.yaml", 0, 4, 4 * 8),
     ],
 )
