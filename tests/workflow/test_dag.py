@@ -415,4 +415,4 @@ def test_the_workflow_can_be_a_module(tmp_path, snakemake):
     demo = REPOSITORY / "config" / "demo.yaml"
     done = snakemake(tmp_path, "-n", "--cores", "2", "--configfile", demo)
     assert done.returncode == 0, done.stdout
-    assert re.search(r"^paper_reconstruct +6$", done.stdout, re.MULTILINE)
+    assert re.search(r"^paper_reconstruct +4$", done.stdout, re.MULTILINE)
