@@ -15,9 +15,15 @@ import pandas as pd
 import torch
 
 from micro3diff.denoisers import CHOICE
-from micro3diff.evaluation import METRICS, curve_values, measure, resolve_dimension
+from micro3diff.evaluation import (
+    METRICS,
+    body_diagonal,
+    curve_values,
+    measure,
+    resolve_dimension,
+)
 from micro3diff.files import read_json, write_json
-from micro3diff.metrics import error_rate, two_point_correlation
+from micro3diff.metrics import error_rate
 from micro3diff.reconstruction import load_for, plane_rule, read_material, run_sampler
 from micro3diff.volumes import read_labels
 
@@ -61,13 +67,6 @@ def search(score: Callable[[dict], float], fixed: dict) -> list[dict]:
     ]
 
 
-def diagonal_reference(slices: np.ndarray, phase: int, lags: int) -> np.ndarray:
-    """S2 along the body diagonals that isotropy asks for, from the diagonals of the slices."""
-    planar = two_point_correlation(slices, phase, along="diagonals", plane=(1, 2))
-    body = np.arange(lags) * np.sqrt(3)
-    return np.interp(body, planar.lags * np.sqrt(2), planar.values)
-
-
 def choose(
     model: str | os.PathLike,
     *,
@@ -97,10 +96,10 @@ def choose(
         write_json(path, known | {"settings": known["settings"] | fixed})
         return
     material = read_material(slices, source)
-    images = read_labels(slices)
+    phase = how["phase"]
+    isotropic = body_diagonal(read_labels(slices), "stack", phase, how["max_lag"])
     denoiser = load_for(model, settings, precision, device)
     seeds = [seed + k for k in range(volumes)]
-    phase = how["phase"]
     how = how | {"dimension": resolve_dimension(source["kind"], how["dimension"])}
 
     def score(candidate: dict) -> float:
@@ -114,10 +113,8 @@ def choose(
             error_rate(curve_values(reference, metric)[0], curve_values(curves, metric).mean(0))
             for metric in METRICS
         ]
-        diagonal = [two_point_correlation(v, phase, along="diagonals").values for v in made]
-        wanted = diagonal_reference(images, phase, len(diagonal[0]))
-        reach = np.arange(len(wanted)) * np.sqrt(3) < images.shape[1] * np.sqrt(2) / 2
-        errors.append(error_rate(wanted[reach], np.mean(diagonal, axis=0)[reach]))
+        diagonal = [body_diagonal(v, "volume", phase, len(isotropic) - 1) for v in made]
+        errors.append(error_rate(isotropic, np.mean(diagonal, axis=0)))
         return float(np.mean(errors))
 
     tried = search(score, fixed)

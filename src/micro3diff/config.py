@@ -93,10 +93,12 @@ def cases(config: dict) -> list[tuple[str, int]]:
 def reconstruction_settings(material: dict, rule: str, n_h: int, steps: int | None = None) -> dict:
     """All settings of one reconstruction, from a loaded material: a flat dict for JSON.
 
-    shape, slices_per_pass, rule, n_h, and the settings of that rule; ``steps`` in place of its own.
+    shape, periodic, slices_per_pass, rule, n_h, and the settings of that rule; ``steps`` in place
+    of its own.
     """
     settings = material["reconstruct"]
-    common = {key: settings[key] for key in ("shape", "slices_per_pass")}
+    common = {key: settings[key] for key in ("shape", "periodic", "slices_per_pass")}
+    common["periodic"] = common["periodic"] or [rule == "evidence"] * 3
     own = {key: value for key, value in settings[rule].items() if key != "choose"}
     if steps is not None:
         own["steps"] = steps
@@ -363,6 +365,11 @@ def _material_problems(key: str, material: dict, given: dict, config: dict) -> I
             yield (
                 f"{key}.{name}.sigma_min: found {sampler['sigma_min']}, expected less than "
                 f"sigma_max, which is {sampler['sigma_max']}"
+            )
+        if sampler["eta"] != 1 and sampler["variance"] == "beta":
+            yield (
+                f"{key}.{name}.eta: found {sampler['eta']} with variance: beta, expected 1; other "
+                "values need variance: posterior"
             )
     shape = reconstruct["shape"] or [material["slices"]["patch"]] * 3
     side = min(material["slices"]["patch"], *shape)

@@ -12,6 +12,7 @@ from statistics import median
 
 import numpy as np
 import pandas as pd
+from scipy.interpolate import PchipInterpolator
 
 from micro3diff.errors import InputError
 from micro3diff.files import atomic_path
@@ -111,6 +112,24 @@ def curve_table(
         for metric, curves in zip(METRICS, (s2, lp), strict=True)
     ]
     return pd.concat(parts, ignore_index=True)
+
+
+def body_diagonal(labels: np.ndarray, kind: str, phase: int, max_lag: int) -> np.ndarray:
+    """S2 along the body diagonals; lag k is a distance of sqrt(3) k voxels.
+
+    Images have diagonals of their own, of sqrt(2) k pixels, which are interpolated at these
+    distances, as far as they reach: what isotropy asks of a volume, up to the difference between
+    the two lattices. kind: as in `curve_table`.
+    """
+    if kind == "volume":
+        return two_point_correlation(labels, phase, max_lag, along="diagonals").values
+    body, pixel = math.sqrt(3), math.sqrt(2)
+    plane = (1, 2) if kind == "stack" else None
+    reach = min(math.ceil(max_lag * body / pixel), min(np.shape(labels)[-2:]) - 1)
+    curve = two_point_correlation(labels, phase, reach, along="diagonals", plane=plane)
+    distances = body * np.arange(min(max_lag, int(reach * pixel / body)) + 1)
+    # S2 is steep and convex at short distances, where straight lines would lie too high
+    return PchipInterpolator(curve.distances, curve.values)(distances)
 
 
 def reference_table(labels: np.ndarray, kind: str, phase: int, **settings) -> pd.DataFrame:

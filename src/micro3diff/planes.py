@@ -7,6 +7,7 @@ through the network.
 
 import functools
 import math
+from collections.abc import Sequence
 
 import numpy as np
 import torch
@@ -20,14 +21,37 @@ PLANES = {"yz": 2, "xz": 1, "xy": 0}
 class PlaneRule:
     """What the rules share: slices of one plane family through the 2D denoiser.
 
+    A rule implements ``denoise``, and ``plane``, the name of what it denoises in a turn.
+
     ``slices_per_pass`` slices go through the network at once, which bounds the memory.
     ``network_passes`` counts the passes of the whole volume.
+    ``periodic``: axes (z, y, x) along which the volume goes on at its opposite face. The network
+    knows of none; so along these it sees the volume shifted, by another distance at every turn
+    (drawn from ``seed``), and no voxel lies at a face more than others do.
     """
 
-    def __init__(self, denoiser, slices_per_pass: int = 64):
+    def __init__(
+        self,
+        denoiser,
+        slices_per_pass: int = 64,
+        *,
+        periodic: Sequence[bool] = (False, False, False),
+        seed: int = 0,
+    ):
         self.denoiser = denoiser
         self.slices_per_pass = slices_per_pass
+        self.periodic = tuple(periodic)
+        self.seed = seed
         self.network_passes = 0
+
+    def __call__(self, volume: torch.Tensor, sigma: float, turn: int) -> torch.Tensor:
+        if not any(self.periodic):
+            return self.denoise(volume, sigma, turn)
+        axes = [axis + 1 for axis in range(3) if self.periodic[axis]]  # after the channels
+        generator = torch.Generator().manual_seed(self.seed * 1_000_003 + turn)
+        shifts = [int(torch.randint(volume.shape[a], (), generator=generator)) for a in axes]
+        shifted = self.denoise(volume.roll(shifts, axes), sigma, turn)
+        return shifted.roll([-shift for shift in shifts], axes)
 
     def denoise_plane(
         self, volume: torch.Tensor, sigma: float | torch.Tensor, plane: str
@@ -50,10 +74,9 @@ class Alternate(PlaneRule):
     ``order`` is "cyclic" (yz, xz, xy) or "random" (drawn from ``seed`` and the turn).
     """
 
-    def __init__(self, denoiser, slices_per_pass: int = 64, order: str = "cyclic", seed: int = 0):
-        super().__init__(denoiser, slices_per_pass)
+    def __init__(self, denoiser, slices_per_pass: int = 64, *, order: str = "cyclic", **shared):
+        super().__init__(denoiser, slices_per_pass, **shared)
         self.order = order
-        self.seed = seed
 
     def plane(self, sigma: float, turn: int) -> str:
         """The plane family that is denoised in this turn."""
@@ -62,7 +85,7 @@ class Alternate(PlaneRule):
             turn = int(torch.randint(3, (), generator=generator))
         return list(PLANES)[turn % 3]
 
-    def __call__(self, volume: torch.Tensor, sigma: float, turn: int) -> torch.Tensor:
+    def denoise(self, volume: torch.Tensor, sigma: float, turn: int) -> torch.Tensor:
         return self.denoise_plane(volume, sigma, self.plane(sigma, turn))
 
 
@@ -72,7 +95,7 @@ class Stack(PlaneRule):
     def plane(self, sigma: float, turn: int) -> str:
         return "xy"
 
-    def __call__(self, volume: torch.Tensor, sigma: float, turn: int) -> torch.Tensor:
+    def denoise(self, volume: torch.Tensor, sigma: float, turn: int) -> torch.Tensor:
         return self.denoise_plane(volume, sigma, "xy")
 
 
@@ -82,7 +105,7 @@ class Average(PlaneRule):
     def plane(self, sigma: float, turn: int) -> str:
         return "all"
 
-    def __call__(self, volume: torch.Tensor, sigma: float, turn: int) -> torch.Tensor:
+    def denoise(self, volume: torch.Tensor, sigma: float, turn: int) -> torch.Tensor:
         return sum(self.denoise_plane(volume, sigma, plane) for plane in PLANES) / len(PLANES)
 
 
@@ -95,14 +118,14 @@ class Evidence(Alternate):
     on the phases, and what remains is to make each of them plausible: there the planes alternate.
 
     A plane alone knows nothing of what lies beside it. At high noise its slices are therefore
-    denoised as slabs (`slab`): averages with their neighbours, which have less noise.
+    denoised as slabs (`best_slab`): averages with their neighbours, which have less noise.
 
     Parameters
     ----------
     fractions : phase fractions of the slices that the denoiser was trained on.
     target : phase fractions of the volume, held at every step by one shift of all voxels' odds
         (`hold_fractions`); None lets them drift.
-    covariance : autocovariance of the codes along an axis at lags 0, 1, ... (`slab`).
+    covariance : autocovariance of the codes along an axis at lags 0, 1, ... (`best_slab`).
     slab : pixels over which the denoiser is taken to pool a slice at high noise; the more, the
         thinner the slabs. 0 denoises single slices.
     weight : 1 counts each plane as an independent witness; 1/3 averages them.
@@ -127,28 +150,29 @@ class Evidence(Alternate):
         clamp: float = 4.0,
         blend: float = 0.5,
         alternate_below: float = 0.6,
+        **shared,
     ):
-        super().__init__(denoiser, slices_per_pass)
+        super().__init__(denoiser, slices_per_pass, **shared)
         self.fractions = fractions
         self.target = target
         self.covariance = covariance
-        self.pooled = slab
+        self.slab = slab
         self.weight = weight
         self.doubt = 1 / (1 + math.exp(clamp))  # the least probability of a witness
         self.blend = blend
         self.alternate_below = alternate_below
-        self.best_slab = functools.cache(self._best_slab)
+        self.best_slab = functools.cache(
+            functools.partial(best_slab, covariance=covariance, pooled=slab)
+        )
 
     def plane(self, sigma: float, turn: int) -> str:
         return super().plane(sigma, turn) if sigma < self.alternate_below else "all"
 
-    def _best_slab(self, sigma: float, count: int) -> tuple[torch.Tensor, torch.Tensor] | None:
-        return slab(sigma, count, self.covariance, self.pooled)
-
     def denoise_plane(self, volume: torch.Tensor, sigma: float, plane: str) -> torch.Tensor:
         """Denoise the slabs around every slice of one plane family."""
         axis = PLANES[plane] + 1
-        found = self.best_slab(sigma, volume.shape[axis]) if self.pooled else None
+        count, periodic = volume.shape[axis], self.periodic[axis - 1]
+        found = self.best_slab(sigma, count, periodic=periodic) if self.slab else None
         if found is None:
             return super().denoise_plane(volume, sigma, plane)
         weights, sigmas = (part.to(volume) for part in found)
@@ -181,9 +205,9 @@ class Evidence(Alternate):
         surest = spread(witness).clamp(min=self.CERTAIN)
         return witness - own * (surest / spread(own).clamp(min=1e-6)).clamp(max=1)
 
-    def __call__(self, volume: torch.Tensor, sigma: float, turn: int) -> torch.Tensor:
+    def denoise(self, volume: torch.Tensor, sigma: float, turn: int) -> torch.Tensor:
         if sigma < self.alternate_below:
-            return self.hold(super().__call__(volume, sigma, turn), sigma)
+            return self.hold(super().denoise(volume, sigma, turn), sigma)
         witnesses = [self.denoise_plane(volume, sigma, plane) for plane in PLANES]
         own = self.log_posterior(self.own_posterior(volume, sigma))
         evidence = own.clone()
@@ -236,8 +260,8 @@ def hold_fractions(
     return (logs + shift.view(-1, *[1] * (probability.ndim - 1))).softmax(0)
 
 
-def slab(
-    sigma: float, count: int, covariance: np.ndarray, pooled: float
+def best_slab(
+    sigma: float, count: int, covariance: np.ndarray, pooled: float, periodic: bool = False
 ) -> tuple[torch.Tensor, torch.Tensor] | None:
     """Weights that average each of ``count`` slices with its neighbours, and what noise is left.
 
@@ -247,11 +271,14 @@ def slab(
     deviation of h is the one with the least noise + ``pooled`` * distortion.
 
     covariance : of the codes along the normal, at lags 0, 1, ...; 0 beyond.
+    periodic : the first slice follows upon the last.
 
     Returns weights (slice, neighbour) and the noise level of each slab, with the distortion as
     noise; None if single slices are best.
     """
     lags = np.abs(np.subtract.outer(np.arange(count), np.arange(count)))
+    if periodic:
+        lags = np.minimum(lags, count - lags)
     padded = np.zeros(max(count, len(covariance)))
     padded[: len(covariance)] = covariance
     covariances = padded[lags]

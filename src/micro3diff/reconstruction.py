@@ -26,14 +26,18 @@ SNAPSHOTS = 6
 
 def plane_rule(denoiser: Denoiser, settings: dict, seed: int, material: "Material | None" = None):
     """The 3D denoiser that a case's settings ask for; ``evidence`` needs the ``material``."""
-    slices = settings["slices_per_pass"]
+    shared = {
+        "slices_per_pass": settings["slices_per_pass"],
+        "periodic": settings["periodic"],
+        "seed": seed,
+    }
     if settings["rule"] == "alternate":
-        return Alternate(denoiser, slices, settings["order"], seed)
+        return Alternate(denoiser, order=settings["order"], **shared)
     if settings["rule"] == "average":
-        return Average(denoiser, slices)
+        return Average(denoiser, **shared)
     return Evidence(
         denoiser,
-        slices,
+        **shared,
         fractions=known_fractions(denoiser, "reconstruct.evidence"),
         target=target_fractions(denoiser, settings["volume_fraction"], material.fractions),
         covariance=material.covariance,
@@ -138,6 +142,8 @@ def run_sampler(
         torch.Generator(device).manual_seed(seed),
         n_h=n_h,
         variance=settings["variance"],
+        eta=settings["eta"],
+        eta_above=settings["eta_above"],
         start=_mean_code(denoiser, settings) if settings["start"] == "mean" else None,
         harmonize_plane=settings.get("harmonize_plane", "change"),
         on_step=on_step,

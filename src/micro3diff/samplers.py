@@ -39,11 +39,13 @@ def sample(
     *,
     n_h: int = 0,
     variance: str = "posterior",
+    eta: float = 1.0,
+    eta_above: float = 0.0,
     start: torch.Tensor | None = None,
     harmonize_plane: str = "change",
     on_step: Callable | None = None,
 ) -> torch.Tensor:
-    """Sample a volume by ancestral steps with harmonizing.
+    """Sample a volume by reverse steps with harmonizing.
 
     Parameters
     ----------
@@ -54,6 +56,9 @@ def sample(
     n_h : harmonizing steps: at each step, renoise and denoise this many times again.
     variance : "beta" adds beta_t of noise a step, as the paper; "posterior" the variance of the
         exact reverse step given the denoised volume.
+    eta : at noise levels above ``eta_above``, a step forgets less of the noise that is there, and
+        adds eta^2 of the posterior variance (Song et al. 2021, arXiv 2010.02502, equation 16):
+        1 is the ancestral step, 0 draws no noise at all. For "posterior" only.
     start : mean of the data, (channels, 1, 1, 1), to start around; None starts from the paper's
         standard normal noise, which forgets what is left of the signal at t = T.
     harmonize_plane : "change" counts a turn at every pass, so that the plane changes inside the
@@ -80,12 +85,15 @@ def sample(
             if on_step and repeat == 0:
                 on_step(step, sigma, volume, denoised, turn)
             turn += harmonize_plane == "change" or repeat == n_h
-            removed = sigma**2 - lower**2
-            volume = volume + (removed / sigma**2) * (denoised - volume)
+            fresh = (eta if sigma > eta_above else 1.0) ** 2
+            drawn = fresh * added_variance(sigma, lower, "posterior")
+            kept = math.sqrt(lower**2 - drawn) / sigma
+            volume = denoised + kept * (volume - denoised)
             if lower > 0:
-                volume += math.sqrt(added_variance(sigma, lower, variance)) * noise()
+                added = fresh * added_variance(sigma, lower, variance)
+                volume += math.sqrt(added) * noise()
             if repeat < n_h:
-                volume += math.sqrt(removed) * noise()
+                volume += math.sqrt(sigma**2 - lower**2) * noise()
     return volume
 
 

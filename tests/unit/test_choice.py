@@ -9,7 +9,7 @@ import tifffile
 import torch
 
 from micro3diff import choice
-from micro3diff.choice import choose, diagonal_reference, search
+from micro3diff.choice import choose, search
 from micro3diff.config import reconstruction_settings
 from micro3diff.evaluation import curve_table
 from micro3diff.files import read_json
@@ -46,15 +46,6 @@ def test_search_leaves_the_users_settings(fixed):
     """What the configuration sets is not varied."""
     (key, value), *_ = fixed.items()
     assert {row[key] for row in search(lambda settings: bowl(**settings), fixed)} == {value}
-
-
-def test_diagonals_of_an_isotropic_material():
-    """Body diagonals at the distances of the slices' own diagonals, interpolated: here r itself."""
-    rng = np.random.default_rng(0)
-    blobs = np.kron(rng.random((40, 8, 8)) < 0.4, np.ones((1, 4, 4))).astype(np.uint8)
-    found = diagonal_reference(blobs, 1, 5)
-    assert found[0] == pytest.approx(blobs.mean())
-    assert found[2:] == pytest.approx(np.full(3, 0.16), abs=0.06) and found[1] > 0.2
 
 
 @pytest.fixture

@@ -265,6 +265,7 @@ def test_cases_go_rule_by_rule_and_skip_empty_ones():
         ("reconstruct.alternate.steps", 1001, "reconstruct.alternate.steps: found 1001, expected"),
         ("check.steps", 1001, "check.steps: found 1001, expected at most 1000, the time steps"),
         ("train.timesteps", 40, "reconstruct.evidence.steps: found 50, expected at most 40"),
+        ("reconstruct.alternate.eta", 0.5, "reconstruct.alternate.eta: found 0.5 with"),
         ("check.sigma_min", 50, "check.sigma_min: found 50, expected less than sigma_max"),
         ("evaluate.max_lag", 64, "evaluate.max_lag: found 64, expected less than 64"),
         ("case", "V", "case: found the text 'V', expected one of I, II, III, IV, null"),

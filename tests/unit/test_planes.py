@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from micro3diff import phases
-from micro3diff.planes import Alternate, Average, Evidence, Stack, slab
+from micro3diff.planes import Alternate, Average, Evidence, Stack, best_slab
 
 # A volume axis for each letter of a plane's name.
 AXIS = {"z": 0, "y": 1, "x": 2}
@@ -92,6 +92,42 @@ def test_stack_and_average():
     rule = Average(lopsided)
     torch.testing.assert_close(rule(volume, 1.0, 0), sum(by_plane.values()) / 3)
     assert rule.network_passes == 3
+
+
+def test_periodic_axes_have_no_border():
+    """What the network makes of a border is spread evenly over the periodic axes, in the end."""
+    flat = torch.zeros(1, *SHAPE)
+    rule = Alternate(lambda noisy, sigma: lopsided(noisy, sigma), periodic=(False, False, True))
+    turns = [rule(flat, 1.0, turn) for turn in range(1, 900, 3)]  # xz: the ramp lies along x
+    along_x = sum(turns).mean(dim=(0, 1, 2)) / len(turns)
+    assert along_x.std() < 0.06 and lopsided(flat, 1.0).mean(dim=(0, 1, 2)).std() > 0.3
+    single = turns[0][0, 0, 0].diff()
+    assert (single < -0.5).sum() == 1 and (single > 0).sum() == SHAPE[2] - 2  # a shifted ramp
+    again = Alternate(lopsided, periodic=(False, False, True))
+    assert torch.equal(again(flat, 1.0, 1), turns[0])
+    other = Alternate(lopsided, periodic=(False, False, True), seed=1)
+    assert any(not torch.equal(other(flat, 1.0, turn), turns[turn // 3]) for turn in (1, 4, 7))
+
+
+@pytest.mark.parametrize("rule", [Alternate, Average, Stack])
+def test_shifts_are_taken_back(rule):
+    """A denoiser to which all places are alike denoises as if nothing had been shifted."""
+
+    def alike(noisy, sigma):
+        return torch.tanh(noisy + noisy.roll(1, -1) - 0.5 * noisy.roll(2, -2))
+
+    volume = random_volume()
+    expected = rule(alike)(volume, 1.0, 4)
+    torch.testing.assert_close(rule(alike, periodic=[True] * 3)(volume, 1.0, 4), expected)
+
+
+def test_periodic_slabs_go_on_at_the_opposite_face():
+    """All slabs are alike, up to their place."""
+    weights, sigmas = best_slab(9.0, 16, 0.9 ** np.arange(16), 50.0, periodic=True)
+    for k in range(16):
+        torch.testing.assert_close(weights[k], weights[0].roll(k))
+    assert weights[0, 15] == weights[0, 1] > 0
+    torch.testing.assert_close(sigmas, sigmas[:1].expand(16))
 
 
 def evidence(denoiser=lopsided, fractions=(0.7, 0.3), **settings):
@@ -231,7 +267,7 @@ def test_slab_tells_its_noise(sigma):
     n, covariance = 24, 0.8 ** np.arange(24)
     clean = markov_lines(n, 40_000)
     noisy = clean + sigma * torch.randn(clean.shape, generator=torch.Generator().manual_seed(1))
-    weights, sigmas = slab(sigma, n, covariance, 10.0) or (torch.eye(n).double(), None)
+    weights, sigmas = best_slab(sigma, n, covariance, 10.0) or (torch.eye(n).double(), None)
     torch.testing.assert_close(weights.sum(1), torch.ones(n).double())
     error = ((weights @ noisy - clean) ** 2).mean(1).sqrt()
     expected = sigma if sigmas is None else sigmas
@@ -243,7 +279,7 @@ def test_slabs_are_thick_at_high_noise_only():
     covariance = 0.9 ** np.arange(40)
 
     def width(sigma, pooled):
-        found = slab(sigma, 64, covariance, pooled)
+        found = best_slab(sigma, 64, covariance, pooled)
         return 1.0 if found is None else float(1 / (found[0][32] ** 2).sum())
 
     assert width(0.1, 100) == 1
@@ -262,7 +298,7 @@ def test_slabs_reach_the_denoiser():
     volume = 9 * torch.randn(1, 16, 16, 16, generator=torch.Generator().manual_seed(0))
     covariance = 0.9 ** np.arange(16)
     evidence(witness, slab=50.0, covariance=covariance)(volume, 9.0, 0)
-    weights, sigmas = slab(9.0, 16, covariance, 50.0)
+    weights, sigmas = best_slab(9.0, 16, covariance, 50.0)
     for (noisy, sigma), axis in zip(seen, (2, 1, 0), strict=True):
         slices = volume.double().movedim(axis + 1, 0)
         expected = torch.einsum("ij,jcyx->icyx", weights, slices)

@@ -149,12 +149,13 @@ def test_settings_reach_the_rule(model_folder, material):
     denoiser = load_denoiser(model_folder)
     settings = reconstruction_settings(material, "evidence", 0)
     changes = {"weight": 0.9, "blend": 0.3, "alternate_below": 0.2, "slices_per_pass": 5}
+    changes["periodic"] = (True, False, True)
     rule = plane_rule(denoiser, settings | changes | {"slab": 70}, seed=3, material=MATERIAL)
     assert type(rule) is Evidence and rule.fractions == [0.7, 0.3]
     assert {key: getattr(rule, key) for key in changes} == changes
     held = plane_rule(denoiser, settings | {"volume_fraction": 0.4}, 0, MATERIAL)
     assert rule.target == [0.75, 0.25] and held.target == [0.6, 0.4]
-    assert rule.covariance is MATERIAL.covariance and rule.pooled == 70
+    assert rule.covariance is MATERIAL.covariance and rule.slab == 70
     settings = reconstruction_settings(material, "alternate", 0)
     rule = plane_rule(denoiser, settings | {"order": "random"}, seed=3)
     assert type(rule) is Alternate and (rule.order, rule.seed) == ("random", 3)

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 import torch
-from diffusers import DDPMScheduler
+from diffusers import DDIMScheduler, DDPMScheduler
 
 from micro3diff.samplers import added_variance, karras_sigmas, sample, uniform_sigmas
 
@@ -68,6 +68,37 @@ def test_it_is_the_ddpm_of_diffusers(variance, name, steps):
     for one, other in zip(seen, expected, strict=True):
         torch.testing.assert_close(one, other, rtol=1e-3, atol=1e-3)
     torch.testing.assert_close(result, x, rtol=1e-3, atol=1e-3)
+
+
+@pytest.mark.parametrize("eta", [0.0, 0.4, 1.0])
+def test_eta_is_that_of_ddim(eta):
+    """The same noise gives the same volume as DDIMScheduler; below `eta_above`, as with eta = 1."""
+    settings = {"num_train_timesteps": 40, "beta_start": 1e-3, "beta_end": 0.1}
+    scheduler = DDIMScheduler(**settings, clip_sample=False, set_alpha_to_one=True)
+    scheduler.set_timesteps(40)
+    levels = levels_of(ddpm())
+    above = levels[20] * 1.0001
+
+    def expected(from_step):
+        generator = torch.Generator().manual_seed(5)
+        x = torch.randn(SHAPE, generator=generator)
+        for time in map(int, scheduler.timesteps):
+            used = eta if time > from_step else 1.0
+            z = torch.randn(SHAPE, generator=generator) if time > 0 else torch.zeros(SHAPE)
+            predicted = noise_of(x, scheduler.alphas_cumprod[time])
+            x = scheduler.step(predicted, time, x, eta=used, variance_noise=z).prev_sample
+        return x
+
+    for last, eta_above in [(-1, 0.0), (20, above)]:
+        result = sample(
+            toy_denoiser,
+            uniform_sigmas(levels),
+            SHAPE,
+            torch.Generator().manual_seed(5),
+            eta=eta,
+            eta_above=eta_above,
+        )
+        torch.testing.assert_close(result, expected(last), rtol=1e-3, atol=1e-3)
 
 
 @pytest.mark.parametrize("n_h", [0, 1, 3])

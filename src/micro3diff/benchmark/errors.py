@@ -1,23 +1,22 @@
 """Errors of generated volumes, and those that as many real ones would have."""
 
-import math
 import os
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from scipy.interpolate import PchipInterpolator
 
 from micro3diff.benchmark.paths import volume_path
 from micro3diff.benchmark.real import Real
-from micro3diff.evaluation import bootstrap_error, curve_table, curve_values, resolve_dimension
-from micro3diff.metrics import (
-    error_rate,
-    specific_surface,
-    two_point_correlation,
-    volume_fraction,
+from micro3diff.evaluation import (
+    body_diagonal,
+    bootstrap_error,
+    curve_table,
+    curve_values,
+    resolve_dimension,
 )
+from micro3diff.metrics import error_rate, specific_surface, volume_fraction
 from micro3diff.volumes import read_labels
 
 SAMPLER_COLUMNS = [
@@ -26,7 +25,6 @@ SAMPLER_COLUMNS = [
 ]  # fmt: skip
 TABLES = ("runs", "curves", "reference", "floors", "scores")  # of a `SamplerCase`
 FLOOR_DRAWS = 4000
-BODY, PLANE = math.sqrt(3), math.sqrt(2)  # diagonals of a voxel and of a pixel, in voxels
 
 
 def given_phase_error(reference: np.ndarray, generated: np.ndarray) -> np.ndarray:
@@ -85,8 +83,7 @@ def benchmark_curves(
     """What a label array is compared by: columns ``metric``, ``lag``, ``value``.
 
     - S2, LP: `evaluation.curve_table`, which takes the same arguments
-    - S2_diagonal: S2 along the body diagonals; lag k is a distance of sqrt(3) k voxels. Images
-      have their own diagonals, of sqrt(2) k pixels, so that is interpolated at these distances.
+    - S2_diagonal: `evaluation.body_diagonal`
     - surface: faces of the phase per voxel and axis, the same in 2D and 3D if isotropic
     - volume_fraction
     """
@@ -94,7 +91,7 @@ def benchmark_curves(
     lags = int(table["lag"].max())
     images = labels if kind == "stack" else [labels]
     axes = 3 if kind == "volume" else 2
-    diagonal = _diagonal(labels, kind, phase, lags)
+    diagonal = body_diagonal(labels, kind, phase, lags)
     scalars = {
         "surface": np.mean([specific_surface(image, phase) for image in images]) / axes,
         "volume_fraction": volume_fraction(labels, phase),
@@ -104,18 +101,6 @@ def benchmark_curves(
         pd.DataFrame({"metric": list(scalars), "lag": 0, "value": list(scalars.values())}),
     ]
     return pd.concat([table, *parts], ignore_index=True)
-
-
-def _diagonal(labels: np.ndarray, kind: str, phase: int, max_lag: int) -> np.ndarray:
-    """S2 at the distances of body diagonals; of images, as far as their diagonals reach."""
-    if kind == "volume":
-        return two_point_correlation(labels, phase, max_lag, along="diagonals").values
-    plane = (1, 2) if kind == "stack" else None
-    reach = min(math.ceil(max_lag * BODY / PLANE), min(np.shape(labels)[-2:]) - 1)
-    curve = two_point_correlation(labels, phase, reach, along="diagonals", plane=plane)
-    distances = BODY * np.arange(min(max_lag, int(reach * PLANE / BODY)) + 1)
-    # S2 is steep and convex at short distances, where straight lines would lie too high
-    return PchipInterpolator(curve.distances, curve.values)(distances)
 
 
 def measure_samples(
