@@ -45,5 +45,4 @@ benchmarks: .venv/installed
 benchmark-samplers: .venv/installed
 	$(BIN)/snakemake benchmark_samplers --cores $(CORES) --configfile config/benchmarks.yaml
 	mkdir -p docs/benchmarks
-	cp results/benchmarks/samplers.csv results/benchmarks/memorisation.csv \
-	    results/benchmarks/*.png docs/benchmarks
+	cp results/benchmarks/*.csv results/benchmarks/*.png docs/benchmarks

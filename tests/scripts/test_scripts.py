@@ -524,20 +524,18 @@ def nearest(folder, material, source, slices, check_2d, real) -> Path:
 
 
 @pytest.fixture(scope="module")
-def samplers(folder, benchmark_case, floor, scores, nearest) -> Files:
-    place = folder.parent / "benchmarks"
-    files = Files(samplers=place / "samplers.csv", memorisation=place / "memorisation.csv")
+def samplers(folder, benchmark_case, floor, scores) -> Path:
+    path = folder.parent / "benchmarks" / "samplers.csv"
     inputs = Files(
         runs=[benchmark_case.runs],
         curves=[benchmark_case.curves],
         references=[floor.reference],
         floors=[floor.floor],
         scores=[scores],
-        memorisation=[nearest],
     )
     case = {"material": "balls", "rule": "evidence", "n_h": 0, "steps": 3, "n_boot": 50}
-    run("benchmark_table", inputs, files, cases=[case])
-    return files
+    run("benchmark_table", inputs, Files(path), cases=[case])
+    return path
 
 
 def test_benchmark_volumes_are_made_in_one_job(benchmark_case, model):
@@ -566,7 +564,7 @@ def test_benchmark_curves_have_the_rows_of_the_reference(benchmark_case, floor):
 
 def test_samplers_follow_the_contract(samplers):
     """Columns as other programs read them; real volumes have errors too."""
-    table = pd.read_csv(samplers.samplers)
+    table = pd.read_csv(samplers)
     assert list(table.columns) == [
         "material", "rule", "n_h", "steps", "passes", "seconds", "metric", "error_percent",
         "ci_low", "ci_high", "n_volumes", "floor_percent", "floor_high", "model2d_percent",
@@ -578,18 +576,43 @@ def test_samplers_follow_the_contract(samplers):
     assert table["model2d_percent"].notna().tolist() == [True, True, False, False, False, False]
 
 
-def test_memorisation_has_both_kinds(samplers):
-    """Generated images, and real ones that the denoiser has not seen."""
-    table = pd.read_csv(samplers.memorisation)
+def test_memorisation_has_both_kinds(tmp_path, nearest):
+    """Generated images, and real ones that the denoiser has not seen; materials are joined."""
+    joined = tmp_path / "memorisation.csv"
+    run("benchmark_joined", Files(nearest, nearest), Files(joined))
+    table = pd.read_csv(nearest)
+    assert len(pd.read_csv(joined)) == 2 * len(table)
     assert list(table.columns) == ["material", "kind", "n", "median", "low5", "min"]
     assert list(table["kind"]) == ["generated", "held back"]
     assert list(table["n"]) == [4, 64]
 
 
+@pytest.mark.parametrize("trained", [True, False])
+def test_denoisers_have_a_floor(tmp_path, material, source, slices, scores, real, trained):
+    """The 2D errors as they were scored, those of real slices, and the time of the training."""
+    time = tmp_path / "training_time.tsv"
+    time.write_text("s\th:m:s\n1.5\t0:00:01\n")
+    inputs = Files(
+        scores=scores, slices=slices, labels=source.labels, real=real, time=time if trained else []
+    )
+    how = {"phase": 1, "max_lag": 4, "along": "axes"}
+    options = {"axes": material["slices"]["axes"], "material": "balls", "how": how}
+    run("benchmark_denoiser", inputs, Files(tmp_path / "denoisers.csv"), **options)
+    table = pd.read_csv(tmp_path / "denoisers.csv")
+    assert list(table.columns) == [
+        "material", "metric", "error_percent", "ci_low", "ci_high", "n_images", "floor_percent",
+        "floor_high", "training_seconds",
+    ]  # fmt: skip
+    assert list(table["metric"]) == ["S2", "LP"]
+    assert table["error_percent"].equals(pd.read_csv(scores)["error_percent"])
+    assert (table["floor_percent"] < table["floor_high"]).all()
+    assert list(table["training_seconds"].fillna(-1)) == [1.5 if trained else -1] * 2
+
+
 def test_the_benchmark_figure_is_drawn(tmp_path, samplers):
     """One picture of each material."""
     output = tmp_path / "balls.png"
-    files = Files(samplers.samplers)
+    files = Files(samplers)
     run("benchmark_figure", files, Files(output), material="balls", title="Balls")
     assert output.read_bytes().startswith(b"\x89PNG")
 

@@ -11,10 +11,10 @@ import tifffile
 import torch
 
 from micro3diff import config
-from micro3diff.benchmark import errors, memorisation, volumes
+from micro3diff.benchmark import denoisers, errors, memorisation, volumes
 from micro3diff.benchmark.paths import volume_path
 from micro3diff.benchmark.real import Real, cut_real, read_real, write_real
-from micro3diff.evaluation import curve_values
+from micro3diff.evaluation import curve_table, curve_values, score_images
 from micro3diff.metrics import error_rate, specific_surface, two_point_correlation
 from micro3diff.slices import TRANSFORMS
 from micro3diff.volumes import read_labels
@@ -406,3 +406,21 @@ def test_benchmark_configuration():
     assert filled["seed"] == 1
     assert {"rule": "evidence", "n_h": 0, "steps": 50, "volumes": 25} in filled["cases"]
     assert not list(config._benchmark_problems({"benchmark": filled, "run": {"seed": 0}}))
+
+
+# Denoisers
+
+
+def test_real_images_pass_for_those_of_a_denoiser():
+    """Images of the same material lie within the floor, those of another do not."""
+    how = {"phase": 1, "max_lag": 6, "along": "axes"}
+    slices = smooth_labels((120, 32, 32), seed=1, width=0.7)
+    blocks = np.stack([smooth_labels((32, 32, 32), seed=k, width=0.7) for k in range(2, 12)])
+    real = Real("volume", blocks, np.empty((10, 0), int))
+    reference = curve_table(slices, "stack", **how)
+    for width, same in [(0.7, True), (1.4, False)]:
+        images = smooth_labels((40, 32, 32), seed=9, width=width)
+        scores = score_images(images, reference, n_boot=50, **how)
+        table = denoisers.denoiser_table(scores, slices, slices, real, ["z"], "blobs", how)
+        assert (table["n_images"] == 40).all() and (table["floor_percent"] > 0).all()
+        assert ((table["error_percent"] < table["floor_high"]) == same).all()

@@ -116,6 +116,50 @@ rule memorisation:
         "../scripts/memorisation.py"
 
 
+rule benchmark_denoiser:
+    input:
+        scores=rules.score_2d.output[0],
+        slices=rules.slices.output[0],
+        labels=rules.source.output.labels,
+        real=rules.benchmark_real.output[0],
+        time=lambda w: training_time(w.material),
+    output:
+        "results/benchmarks/{material}/denoisers.csv",
+    log:
+        "results/logs/benchmarks/{material}/denoisers.log",
+    conda:
+        "../../envs/metrics.yaml"
+    resources:
+        mem_mb=8000,
+        runtime=60,
+    params:
+        axes=lambda w: MATERIALS[w.material]["slices"]["axes"],
+        how=lambda w: {
+            key: MATERIALS[w.material]["evaluate"][key]
+            for key in ("phase", "max_lag", "along")
+        },
+        material=lambda w: w.material,
+    script:
+        "../scripts/benchmark_denoiser.py"
+
+
+rule benchmark_joined:
+    """One table of all materials."""
+    input:
+        lambda w: [f"results/benchmarks/{name}/{w.table}.csv" for name in MATERIALS],
+    output:
+        "results/benchmarks/{table}.csv",
+    log:
+        "results/logs/benchmarks/{table}.log",
+    wildcard_constraints:
+        table="denoisers|memorisation",
+    localrule: True
+    conda:
+        "../../envs/metrics.yaml"
+    script:
+        "../scripts/benchmark_joined.py"
+
+
 rule benchmark_table:
     input:
         runs=[f"{benchmark_folder(case)}/runs.csv" for case in BENCHMARK_CASES],
@@ -129,14 +173,10 @@ rule benchmark_table:
             for case in BENCHMARK_CASES
         ],
         scores=[f"results/{case['material']}/check_2d.csv" for case in BENCHMARK_CASES],
-        memorisation=[
-            f"results/benchmarks/{name}/memorisation.csv" for name in MATERIALS
-        ],
     output:
-        samplers="results/benchmarks/samplers.csv",
-        memorisation="results/benchmarks/memorisation.csv",
+        "results/benchmarks/samplers.csv",
     log:
-        "results/logs/benchmarks/table.log",
+        "results/logs/benchmarks/samplers.log",
     localrule: True
     conda:
         "../../envs/metrics.yaml"
@@ -154,7 +194,7 @@ rule benchmark_table:
 
 rule benchmark_figure:
     input:
-        rules.benchmark_table.output.samplers,
+        rules.benchmark_table.output[0],
     output:
         "results/benchmarks/{material}.png",
     log:

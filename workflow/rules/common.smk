@@ -233,6 +233,11 @@ def benchmark_volumes(wildcards):
     stop(f"benchmark.cases: no rule {name[0]} with n_h {name[1]} and {name[2]} steps")
 
 
+def training_time(name):
+    """Snakemake's benchmark of a material's training; of a model that was given, there is none."""
+    return f"results/{name}/training_time.tsv" if name in TRAINED else []
+
+
 def benchmark_results(wildcards):
     """What the benchmark is run for: two tables and a figure of each material."""
     if not BENCHMARK_CASES:
@@ -240,7 +245,8 @@ def benchmark_results(wildcards):
             "benchmark.cases: is empty, so that there is nothing to compare; "
             "see config/benchmarks.yaml"
         )
-    names = ["samplers.csv", "memorisation.csv", *(f"{name}.png" for name in MATERIALS)]
+    tables = ["samplers.csv", "denoisers.csv", "memorisation.csv"]
+    names = [*tables, *(f"{name}.png" for name in MATERIALS)]
     return [f"results/benchmarks/{name}" for name in names]
 
 

@@ -10,6 +10,8 @@ rule train:
         loss="results/{material}/loss.csv",
     log:
         "results/logs/train/{material}.log",
+    benchmark:
+        "results/{material}/training_time.tsv"
     wildcard_constraints:
         material=one_of(TRAINED),
     priority: 50

@@ -1,4 +1,4 @@
-"""Errors, costs and memorisation of all benchmark cases (rule ``benchmark_table``)."""
+"""Errors and costs of all benchmark cases (rule ``benchmark_table``)."""
 
 import pandas as pd
 
@@ -14,6 +14,4 @@ if __name__ == "__main__":
         SamplerCase(**names, **dict(zip(TABLES, map(pd.read_csv, paths), strict=True)))
         for names, *paths in zip(snakemake.params.cases, *columns, strict=True)
     ]
-    write_table(snakemake.output.samplers, sampler_table(cases))
-    memorisation = pd.concat(map(pd.read_csv, files.memorisation), ignore_index=True)
-    write_table(snakemake.output.memorisation, memorisation)
+    write_table(snakemake.output[0], sampler_table(cases))

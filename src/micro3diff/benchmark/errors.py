@@ -142,7 +142,7 @@ def floor_table(
         values, own = curve_values(curves, name), curve_values(reference, name)[0]
         for count in counts:
             drawn = len(values) if real.is_the_source else count
-            median, high = _floor(own, values, drawn, error)
+            median, high = draw_floor(own, values, drawn, error)
             rows.append(
                 {
                     "metric": metric,
@@ -154,7 +154,7 @@ def floor_table(
     return pd.DataFrame(rows)
 
 
-def _floor(
+def draw_floor(
     reference: np.ndarray, real: np.ndarray, drawn: int, error: Callable
 ) -> tuple[float, float]:
     """Median and 97.5 % quantile of the error of the mean of ``drawn`` of the real curves."""
