@@ -23,7 +23,7 @@ from micro3diff.evaluation import (
     resolve_dimension,
 )
 from micro3diff.files import read_json, write_json
-from micro3diff.metrics import error_rate
+from micro3diff.metrics import error_rate, specific_surface
 from micro3diff.reconstruction import load_for, plane_rule, read_material, run_sampler
 from micro3diff.volumes import read_labels
 
@@ -31,18 +31,19 @@ logger = logging.getLogger(__name__)
 
 WEIGHTS = (0.2, 1 / 3, 0.5, 0.7, 1.0, 1.4)
 SLABS = (300.0, 100.0, 1000.0, 0.0)
-START = {"weight": 0.5, "slab": SLABS[0]}
+MENDS = (0, 5)
+START = {"mend": MENDS[0], "weight": 0.5, "slab": SLABS[0]}
 CHOICES = tuple(START)
 
 
 def search(score: Callable[[dict], float], fixed: dict) -> list[dict]:
-    """Try the weights with the first slab, the other slabs with the best weight, and in the end
-    the weights half-way to the neighbours of the best one.
+    """Try to mend, then the weights, then the slabs, each with the best of what was tried before,
+    and in the end the weights half-way to the neighbours of the best one.
 
     score : mean error of a setting, less is better.
     fixed : settings that are not to be chosen.
 
-    Returns what was tried, ``{weight, slab, error}``, the best first.
+    Returns what was tried, ``{mend, weight, slab, error}``, the best first.
     """
     tried: dict[tuple, float] = {}
 
@@ -55,7 +56,8 @@ def search(score: Callable[[dict], float], fixed: dict) -> list[dict]:
                 logger.info("%s: error %.1f %%", candidate, tried[name])
         return dict(zip(settings, min(tried, key=tried.get), strict=True))
 
-    settings = best("weight", WEIGHTS, START | fixed)
+    settings = best("mend", MENDS, START | fixed)
+    settings = best("weight", WEIGHTS, settings)
     settings = best("slab", SLABS, settings)
     if "weight" not in fixed:
         place = WEIGHTS.index(settings["weight"])
@@ -83,9 +85,9 @@ def choose(
 ) -> None:
     """Write the choice as JSON: ``settings``, what was ``tried``, ``seeds`` and ``volumes``.
 
-    The error is the mean of those of S2 and LP along the axes, and of S2 along the body diagonals
-    held to what isotropy asks for, over ``volumes`` volumes. A choice that the model's folder
-    brings along is taken, but for what ``settings`` say themselves.
+    The error is the mean of those of S2 and LP along the axes, of S2 along the body diagonals and
+    of the specific surface, both held to what isotropy asks for, over ``volumes`` volumes. A choice
+    that the model's folder brings along is taken, but for what ``settings`` say themselves.
 
     reference, how : table and settings of `evaluation.curve_table`.
     """
@@ -97,7 +99,9 @@ def choose(
         return
     material = read_material(slices, source)
     phase = how["phase"]
-    isotropic = body_diagonal(read_labels(slices), "stack", phase, how["max_lag"])
+    images = read_labels(slices)
+    isotropic = body_diagonal(images, "stack", phase, how["max_lag"])
+    edges = np.mean([specific_surface(image, phase) for image in images]) / 2
     denoiser = load_for(model, settings, precision, device)
     seeds = [seed + k for k in range(volumes)]
     how = how | {"dimension": resolve_dimension(source["kind"], how["dimension"])}
@@ -115,6 +119,8 @@ def choose(
         ]
         diagonal = [body_diagonal(v, "volume", phase, len(isotropic) - 1) for v in made]
         errors.append(error_rate(isotropic, np.mean(diagonal, axis=0)))
+        surface = np.mean([specific_surface(v, phase) for v in made]) / 3
+        errors.append(100 * abs(surface - edges) / edges)
         return float(np.mean(errors))
 
     tried = search(score, fixed)

@@ -22,6 +22,7 @@ from micro3diff.samplers import karras_sigmas, sample, uniform_sigmas
 from micro3diff.volumes import read_labels, write_labels
 
 SNAPSHOTS = 6
+MEND_ABOVE = 0.3  # noise level below which nothing is left to mend
 
 
 def plane_rule(denoiser: Denoiser, settings: dict, seed: int, material: "Material | None" = None):
@@ -45,7 +46,9 @@ def plane_rule(denoiser: Denoiser, settings: dict, seed: int, material: "Materia
         weight=settings["weight"],
         clamp=settings["clamp"],
         blend=settings["blend"],
-        alternate_below=settings["alternate_below"],
+        alternate_below=max(
+            settings["alternate_below"], settings["mend_below"] if settings["mend"] else 0
+        ),
     )
 
 
@@ -113,6 +116,15 @@ def noise_levels(denoiser: Denoiser, settings: dict) -> np.ndarray:
     return karras_sigmas(levels, steps, settings["sigma_max"], settings["sigma_min"])
 
 
+def harmonizing_steps(sigmas: np.ndarray, settings: dict) -> list[int]:
+    """How often each step is repeated: n_h times, or ``mend`` times where shapes are mended."""
+    n_h, mend = settings.get("n_h", 0), settings.get("mend") or 0
+    if not mend:
+        return [n_h] * len(sigmas)
+    mended = (sigmas < settings["mend_below"]) & (sigmas > MEND_ABOVE)
+    return [max(n_h, mend) if here else n_h for here in mended]
+
+
 def _section(settings: dict) -> str:
     """Where in a material's configuration a sampler's settings stand."""
     return f"reconstruct.{settings['rule']}" if "rule" in settings else "check"
@@ -133,14 +145,13 @@ def run_sampler(
     denoiser = denoise.denoiser
     device = denoiser.device
     sigmas = noise_levels(denoiser, settings)
-    n_h = settings.get("n_h", 0)
     started = time.perf_counter()
     values = sample(
         denoise,
         sigmas,
         (denoiser.channels, *shape),
         torch.Generator(device).manual_seed(seed),
-        n_h=n_h,
+        n_h=harmonizing_steps(sigmas, settings),
         variance=settings["variance"],
         eta=settings["eta"],
         eta_above=settings["eta_above"],

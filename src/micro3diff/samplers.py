@@ -37,7 +37,7 @@ def sample(
     shape: tuple[int, ...],
     generator: torch.Generator,
     *,
-    n_h: int = 0,
+    n_h: int | Sequence[int] = 0,
     variance: str = "posterior",
     eta: float = 1.0,
     eta_above: float = 0.0,
@@ -53,7 +53,8 @@ def sample(
     sigmas : falling noise levels; the last step goes from ``sigmas[-1]`` to 0.
     shape : (channels, z, y, x).
     generator : random numbers, on the device to be used.
-    n_h : harmonizing steps: at each step, renoise and denoise this many times again.
+    n_h : harmonizing steps: at each step, renoise and denoise this many times again; one number,
+        or one for each step.
     variance : "beta" adds beta_t of noise a step, as the paper; "posterior" the variance of the
         exact reverse step given the denoised volume.
     eta : at noise levels above ``eta_above``, a step forgets less of the noise that is there, and
@@ -65,8 +66,7 @@ def sample(
         harmonizing loop; "stay" counts one a step.
     on_step : called with (step, sigma, noisy volume, denoised volume, turn) at each step.
 
-    Returns the denoised volume (channels, z, y, x), after len(sigmas) * (1 + n_h) calls of
-    ``denoise``.
+    Returns the denoised volume (channels, z, y, x), after 1 + n_h calls of ``denoise`` a step.
     """
 
     def noise() -> torch.Tensor:
@@ -78,8 +78,9 @@ def sample(
     else:
         volume = start.to(generator.device) + float(sigmas[0]) * noise()
     turn = 0
-    steps = list(zip(map(float, sigmas), ends, strict=True))
-    for step, (sigma, lower) in enumerate(progress(steps, len(steps), "sampling")):
+    repeats = [n_h] * len(ends) if isinstance(n_h, int) else n_h
+    steps = list(zip(map(float, sigmas), ends, repeats, strict=True))
+    for step, (sigma, lower, n_h) in enumerate(progress(steps, len(steps), "sampling")):
         for repeat in range(n_h + 1):
             denoised = denoise(volume, sigma, turn)
             if on_step and repeat == 0:

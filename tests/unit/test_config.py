@@ -224,7 +224,7 @@ def test_reconstruction_settings():
     assert settings["order"] == "random"
     assert "weight" not in settings
     evidence = config.reconstruction_settings(rock, "evidence", 0)
-    assert (evidence["steps"], evidence["spacing"], evidence["start"]) == (50, "karras", "mean")
+    assert (evidence["steps"], evidence["spacing"], evidence["start"]) == (30, "karras", "mean")
 
 
 def test_cases_go_rule_by_rule_and_skip_empty_ones():
@@ -264,7 +264,7 @@ def test_cases_go_rule_by_rule_and_skip_empty_ones():
         ("reconstruct.evidence.steps", 1001, "reconstruct.evidence.steps: found 1001, expected at"),
         ("reconstruct.alternate.steps", 1001, "reconstruct.alternate.steps: found 1001, expected"),
         ("check.steps", 1001, "check.steps: found 1001, expected at most 1000, the time steps"),
-        ("train.timesteps", 40, "reconstruct.evidence.steps: found 50, expected at most 40"),
+        ("train.timesteps", 20, "reconstruct.evidence.steps: found 30, expected at most 20"),
         ("reconstruct.alternate.eta", 0.5, "reconstruct.alternate.eta: found 0.5 with"),
         ("check.sigma_min", 50, "check.sigma_min: found 50, expected less than sigma_max"),
         ("evaluate.max_lag", 64, "evaluate.max_lag: found 64, expected less than 64"),
@@ -384,7 +384,7 @@ def test_reconstruction_settings_of_a_benchmark_case():
     """A case's steps stand in place of the rule's."""
     rock = config.load(minimal())["materials"]["my_rock"]
     assert config.reconstruction_settings(rock, "evidence", 0, steps=7)["steps"] == 7
-    assert config.reconstruction_settings(rock, "evidence", 0)["steps"] == 50
+    assert config.reconstruction_settings(rock, "evidence", 0)["steps"] == 30
 
 
 @pytest.mark.parametrize("raw", [None, {}])

@@ -16,6 +16,7 @@ from micro3diff.planes import Alternate, Average, Evidence
 from micro3diff.reconstruction import (
     Material,
     chosen,
+    harmonizing_steps,
     noise_levels,
     plane_rule,
     reconstruct,
@@ -27,7 +28,7 @@ from micro3diff.volumes import read_description, read_labels, read_voxel_size
 CPU = torch.device("cpu")
 MATERIAL = Material([0.75, 0.25], 0.7 * 0.8 ** np.arange(11))
 SOURCE = {"fractions": MATERIAL.fractions, "voxel_size": 0.4, "unit": "µm"}
-CHOICE = {"weight": 1.0, "slab": 0.0}  # what would be chosen by reconstructing
+CHOICE = {"mend": 0, "weight": 1.0, "slab": 0.0}  # what would be chosen by reconstructing
 
 
 def settings_of(material, rule, n_h=0):
@@ -99,6 +100,30 @@ def test_seeds(job, rule):
     )
     assert np.array_equal(one, same)
     assert 0.05 < (one != other).mean()
+
+
+def test_mending(job, model_folder, material):
+    """Repeats where little noise is left, but for the last of it; there the planes alternate."""
+    settings = settings_of(material, "evidence") | {"mend": 3, "mend_below": 1.5}
+    assert harmonizing_steps(np.array([9.0, 1.5, 1.4, 0.5, 0.3, 0.1]), settings) == [
+        0,
+        0,
+        3,
+        3,
+        0,
+        0,
+    ]
+    assert harmonizing_steps(np.ones(2), settings | {"mend": 0, "n_h": 2}) == [2, 2]
+    assert harmonizing_steps(np.ones(2), settings | {"n_h": 4}) == [4, 4]
+    denoiser = load_denoiser(model_folder)
+    assert plane_rule(denoiser, settings, 0, MATERIAL).alternate_below == 1.5
+    assert plane_rule(denoiser, settings | {"mend": 0}, 0, MATERIAL).alternate_below == 0.6
+    levels = noise_levels(denoiser, settings)
+    passes = sum(
+        (1 + n_h) * (3 if sigma >= 1.5 else 1)
+        for sigma, n_h in zip(levels, harmonizing_steps(levels, settings), strict=True)
+    )
+    assert job(mend=3)[1]["network_passes"] == passes > job(mend=0)[1]["network_passes"]
 
 
 def test_slices_per_pass_does_not_change_the_volume(job):

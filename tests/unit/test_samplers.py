@@ -158,6 +158,19 @@ def test_turns_within_the_harmonizing_loop(plane, turns):
     assert steps == [(0, 4.0, turns[0]), (1, 2.0, turns[3]), (2, 1.0, turns[6])]
 
 
+def test_harmonizing_steps_may_differ():
+    """One number for each step."""
+    calls = []
+
+    def denoise(volume, sigma, turn):
+        calls.append(sigma)
+        return torch.zeros_like(volume)
+
+    generator = torch.Generator().manual_seed(0)
+    sample(denoise, [4.0, 2.0, 1.0], SHAPE, generator, n_h=[0, 3, 1])
+    assert calls == [4.0, *[2.0] * 4, *[1.0] * 2]
+
+
 def test_noise_lists_fall_within_the_models_range():
     """Both ends are reached, and nothing beyond what the model was trained for."""
     levels = levels_of(ddpm(100))
