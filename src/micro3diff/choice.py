@@ -37,8 +37,8 @@ CHOICES = tuple(START)
 
 
 def search(score: Callable[[dict], float], fixed: dict) -> list[dict]:
-    """Try to mend, then the weights, then the slabs, each with the best of what was tried before,
-    and in the end the weights half-way to the neighbours of the best one.
+    """Try each weight with and without mending, the other slabs with the best of these, and in the
+    end the weights half-way to the neighbours of the best one.
 
     score : mean error of a setting, less is better.
     fixed : settings that are not to be chosen.
@@ -56,8 +56,8 @@ def search(score: Callable[[dict], float], fixed: dict) -> list[dict]:
                 logger.info("%s: error %.1f %%", candidate, tried[name])
         return dict(zip(settings, min(tried, key=tried.get), strict=True))
 
-    settings = best("mend", MENDS, START | fixed)
-    settings = best("weight", WEIGHTS, settings)
+    for mend in MENDS if "mend" not in fixed else [fixed["mend"]]:
+        settings = best("weight", WEIGHTS, START | fixed | {"mend": mend})
     settings = best("slab", SLABS, settings)
     if "weight" not in fixed:
         place = WEIGHTS.index(settings["weight"])
