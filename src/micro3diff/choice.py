@@ -56,7 +56,7 @@ def search(score: Callable[[dict], float], fixed: dict) -> list[dict]:
                 logger.info("%s: error %.1f %%", candidate, tried[name])
         return dict(zip(settings, min(tried, key=tried.get), strict=True))
 
-    for mend in MENDS if "mend" not in fixed else [fixed["mend"]]:
+    for mend in [fixed["mend"]] if "mend" in fixed else MENDS:
         settings = best("weight", WEIGHTS, START | fixed | {"mend": mend})
     settings = best("slab", SLABS, settings)
     if "weight" not in fixed:
@@ -107,10 +107,10 @@ def choose(
     how = how | {"dimension": resolve_dimension(source["kind"], how["dimension"])}
 
     def score(candidate: dict) -> float:
-        made = []
+        made, tried = [], settings | candidate
         for one in seeds:
-            rule = plane_rule(denoiser, settings | candidate, one, material)
-            labels, _ = run_sampler(rule, settings["shape"], settings, one)
+            rule = plane_rule(denoiser, tried, one, material)
+            labels, _ = run_sampler(rule, tried["shape"], tried, one)
             made.append(labels.numpy())
         curves = measure(made, **how)
         errors = [

@@ -59,7 +59,8 @@ def job(tmp_path, model_folder, material, monkeypatch):
     how = {"phase": 1, "dimension": "auto", "max_lag": 4, "along": "axes"}
 
     def sampled(rule, shape, settings, seed):
-        noise = np.random.default_rng(seed).random(shape)
+        assert rule.weight == settings["weight"] and rule.slab == settings["slab"]
+        noise = np.random.default_rng(seed).random(shape) + 0.02 * (settings["mend"] == 0)
         return torch.from_numpy((noise < rule.weight).astype(np.uint8)), {}
 
     monkeypatch.setattr(choice, "run_sampler", sampled)
@@ -89,7 +90,7 @@ def job(tmp_path, model_folder, material, monkeypatch):
 def test_choose(job):
     """The weight that gives the material's fraction wins, over the seeds that are stated."""
     found = job()
-    assert found["settings"]["weight"] == 0.7
+    assert found["settings"]["weight"] == 0.7 and found["settings"]["mend"] == 5
     assert found["seeds"] == [900_000, 900_001] and len(found["tried"]) == 17
     assert job(weight=0.5)["settings"]["weight"] == 0.5
 
