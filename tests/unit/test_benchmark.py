@@ -404,7 +404,7 @@ def test_benchmark_configuration():
     raw = yaml.safe_load((config.CONFIG_FOLDER / "benchmarks.yaml").read_text(encoding="utf-8"))
     filled = config._filled(raw["benchmark"], config.schema()["properties"]["benchmark"])
     assert filled["seed"] == 1
-    assert {"rule": "evidence", "n_h": 0, "steps": 50, "volumes": 25} in filled["cases"]
+    assert {"rule": "evidence", "n_h": 0, "steps": 30, "volumes": 25} in filled["cases"]
     assert not list(config._benchmark_problems({"benchmark": filled, "run": {"seed": 0}}))
 
 
