@@ -21,9 +21,10 @@ from micro3diff.evaluation import (
     curve_values,
     measure,
     resolve_dimension,
+    surface_per_axis,
 )
 from micro3diff.files import read_json, write_json
-from micro3diff.metrics import error_rate, specific_surface
+from micro3diff.metrics import error_rate
 from micro3diff.reconstruction import load_for, plane_rule, read_material, run_sampler
 from micro3diff.volumes import read_labels
 
@@ -101,7 +102,7 @@ def choose(
     phase = how["phase"]
     images = read_labels(slices)
     isotropic = body_diagonal(images, "stack", phase, how["max_lag"])
-    edges = np.mean([specific_surface(image, phase) for image in images]) / 2
+    edges = surface_per_axis(images, "stack", phase)
     denoiser = load_for(model, settings, precision, device)
     seeds = [seed + k for k in range(volumes)]
     how = how | {"dimension": resolve_dimension(source["kind"], how["dimension"])}
@@ -119,7 +120,7 @@ def choose(
         ]
         diagonal = [body_diagonal(v, "volume", phase, len(isotropic) - 1) for v in made]
         errors.append(error_rate(isotropic, np.mean(diagonal, axis=0)))
-        surface = np.mean([specific_surface(v, phase) for v in made]) / 3
+        surface = np.mean([surface_per_axis(v, "volume", phase) for v in made])
         errors.append(100 * abs(surface - edges) / edges)
         return float(np.mean(errors))
 

@@ -16,7 +16,12 @@ from scipy.interpolate import PchipInterpolator
 
 from micro3diff.errors import InputError
 from micro3diff.files import atomic_path
-from micro3diff.metrics import error_rate, lineal_path, two_point_correlation
+from micro3diff.metrics import (
+    error_rate,
+    lineal_path,
+    specific_surface,
+    two_point_correlation,
+)
 
 METRICS = ("S2", "LP")
 
@@ -130,6 +135,16 @@ def body_diagonal(labels: np.ndarray, kind: str, phase: int, max_lag: int) -> np
     distances = body * np.arange(min(max_lag, int(reach * pixel / body)) + 1)
     # S2 is steep and convex at short distances, where straight lines would lie too high
     return PchipInterpolator(curve.distances, curve.values)(distances)
+
+
+def surface_per_axis(labels: np.ndarray, kind: str, phase: int) -> float:
+    """Faces of the phase per voxel and axis; in 2D edges, the same where it is isotropic.
+
+    kind: as in `curve_table`.
+    """
+    images = labels if kind == "stack" else [labels]
+    axes = 3 if kind == "volume" else 2
+    return float(np.mean([specific_surface(image, phase) for image in images])) / axes
 
 
 def reference_table(labels: np.ndarray, kind: str, phase: int, **settings) -> pd.DataFrame:

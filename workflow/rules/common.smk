@@ -239,7 +239,7 @@ def training_time(name):
 
 
 def benchmark_results(wildcards):
-    """What the benchmark is run for: two tables and a figure of each material."""
+    """What the benchmark is run for: three tables and a figure of each material."""
     if not BENCHMARK_CASES:
         stop(
             "benchmark.cases: is empty, so that there is nothing to compare; "

@@ -15,8 +15,9 @@ from micro3diff.evaluation import (
     curve_table,
     curve_values,
     resolve_dimension,
+    surface_per_axis,
 )
-from micro3diff.metrics import error_rate, specific_surface, volume_fraction
+from micro3diff.metrics import error_rate, volume_fraction
 from micro3diff.volumes import read_labels
 
 SAMPLER_COLUMNS = [
@@ -84,16 +85,14 @@ def benchmark_curves(
 
     - S2, LP: `evaluation.curve_table`, which takes the same arguments
     - S2_diagonal: `evaluation.body_diagonal`
-    - surface: faces of the phase per voxel and axis, the same in 2D and 3D if isotropic
+    - surface: `evaluation.surface_per_axis`
     - volume_fraction
     """
     table = curve_table(labels, kind, phase, dimension, max_lag, along)
     lags = int(table["lag"].max())
-    images = labels if kind == "stack" else [labels]
-    axes = 3 if kind == "volume" else 2
     diagonal = body_diagonal(labels, kind, phase, lags)
     scalars = {
-        "surface": np.mean([specific_surface(image, phase) for image in images]) / axes,
+        "surface": surface_per_axis(labels, kind, phase),
         "volume_fraction": volume_fraction(labels, phase),
     }
     parts = [
