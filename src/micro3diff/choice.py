@@ -32,41 +32,56 @@ logger = logging.getLogger(__name__)
 
 WEIGHTS = (0.2, 1 / 3, 0.5, 0.7, 1.0, 1.4)
 SLABS = (300.0, 100.0, 1000.0, 0.0)
-MENDS = (0, 5)
-START = {"mend": MENDS[0], "weight": 0.5, "slab": SLABS[0]}
+MENDED = (0.0, 0.6, 1.5)
+START = {"mend_below": MENDED[0], "weight": WEIGHTS[0], "slab": SLABS[0]}
 CHOICES = tuple(START)
+SCREENED = 2  # volumes of a setting that is tried
+FINALISTS = 4  # settings that are tried with all volumes
 
 
-def search(score: Callable[[dict], float], fixed: dict) -> list[dict]:
-    """Try each weight with and without mending, the other slabs with the best of these, and in the
-    end the weights half-way to the neighbours of the best one.
+def search(score: Callable[[dict, int], float], fixed: dict, volumes: int) -> list[dict]:
+    """Try a few settings with `SCREENED` volumes, then the best of them with all.
 
-    score : mean error of a setting, less is better.
+    First each weight with each mending, then the other slabs with the best of these, then the
+    weights half-way to the neighbours of the best one.
+
+    score : mean error of a setting over that many volumes, less is better.
     fixed : settings that are not to be chosen.
 
-    Returns what was tried, ``{mend, weight, slab, error}``, the best first.
+    Returns what was tried, ``{mend_below, weight, slab, error, volumes}``, the best first.
     """
     tried: dict[tuple, float] = {}
 
-    def best(key: str, values: Sequence[float], settings: dict) -> dict:
+    def best() -> dict:
+        return dict(zip(CHOICES, min(tried, key=tried.get), strict=True))
+
+    def try_out(key: str, values: Sequence[float], settings: dict) -> None:
         for value in [settings[key]] if key in fixed else values:
             candidate = settings | {key: value}
             name = tuple(candidate.values())
             if name not in tried:
-                tried[name] = score(candidate)
+                tried[name] = score(candidate, min(SCREENED, volumes))
                 logger.info("%s: error %.1f %%", candidate, tried[name])
-        return dict(zip(settings, min(tried, key=tried.get), strict=True))
 
-    for mend in [fixed["mend"]] if "mend" in fixed else MENDS:
-        settings = best("weight", WEIGHTS, START | fixed | {"mend": mend})
-    settings = best("slab", SLABS, settings)
+    for mended in [fixed["mend_below"]] if "mend_below" in fixed else MENDED:
+        try_out("weight", WEIGHTS, START | fixed | {"mend_below": mended})
+    try_out("slab", SLABS, best())
     if "weight" not in fixed:
-        place = WEIGHTS.index(settings["weight"])
+        place = WEIGHTS.index(best()["weight"])
         neighbours = WEIGHTS[max(place - 1, 0) : place] + WEIGHTS[place + 1 : place + 2]
-        best("weight", [math.sqrt(WEIGHTS[place] * other) for other in neighbours], settings)
-    return [
-        dict(zip(CHOICES, name, strict=True)) | {"error": round(tried[name], 2)}
-        for name in sorted(tried, key=tried.get)
+        try_out("weight", [math.sqrt(WEIGHTS[place] * other) for other in neighbours], best())
+
+    def row(name: tuple, error: float, count: int) -> dict:
+        return dict(zip(CHOICES, name, strict=True)) | {"error": round(error, 2), "volumes": count}
+
+    order = sorted(tried, key=tried.get)
+    finals = {}
+    for name in order[:FINALISTS]:
+        candidate = dict(zip(CHOICES, name, strict=True))
+        finals[name] = score(candidate, volumes) if volumes > SCREENED else tried[name]
+        logger.info("%s: error %.1f %% of %d volumes", candidate, finals[name], volumes)
+    return [row(name, finals[name], volumes) for name in sorted(finals, key=finals.get)] + [
+        row(name, tried[name], min(SCREENED, volumes)) for name in order[FINALISTS:]
     ]
 
 
@@ -87,7 +102,8 @@ def choose(
     """Write the choice as JSON: ``settings``, what was ``tried``, ``seeds`` and ``volumes``.
 
     The error is the mean of those of S2 and LP along the axes, of S2 along the body diagonals and
-    of the specific surface, both held to what isotropy asks for, over ``volumes`` volumes. A choice
+    of the specific surface, both held to what isotropy asks for, over up to ``volumes`` volumes
+    (see `search`), which are of the same seeds for each setting. A choice
     that the model's folder brings along is taken, but for what ``settings`` say themselves.
 
     reference, how : table and settings of `evaluation.curve_table`.
@@ -107,9 +123,12 @@ def choose(
     seeds = [seed + k for k in range(volumes)]
     how = how | {"dimension": resolve_dimension(source["kind"], how["dimension"])}
 
-    def score(candidate: dict) -> float:
-        made, tried = [], settings | candidate
-        for one in seeds:
+    known: dict[tuple, list] = {}
+
+    def score(candidate: dict, count: int) -> float:
+        tried = settings | candidate
+        made = known.setdefault(tuple(candidate.values()), [])
+        for one in seeds[len(made) : count]:
             rule = plane_rule(denoiser, tried, one, material)
             labels, _ = run_sampler(rule, tried["shape"], tried, one)
             made.append(labels.numpy())
@@ -124,6 +143,6 @@ def choose(
         errors.append(100 * abs(surface - edges) / edges)
         return float(np.mean(errors))
 
-    tried = search(score, fixed)
+    tried = search(score, fixed, volumes)
     best = {key: tried[0][key] for key in CHOICES}
     write_json(path, {"settings": best, "seeds": seeds, "volumes": volumes, "tried": tried})

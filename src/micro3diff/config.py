@@ -108,7 +108,9 @@ def reconstruction_settings(material: dict, rule: str, n_h: int, steps: int | No
 def leaves_a_choice(material: dict, rule: str) -> bool:
     """Whether settings of a loaded material are to be chosen by reconstructing (rule choose)."""
     settings = material["reconstruct"][rule]
-    return rule == "evidence" and None in (settings[key] for key in ("mend", "weight", "slab"))
+    return rule == "evidence" and None in (
+        settings[key] for key in ("mend_below", "weight", "slab")
+    )
 
 
 @functools.cache

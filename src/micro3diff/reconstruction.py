@@ -46,9 +46,7 @@ def plane_rule(denoiser: Denoiser, settings: dict, seed: int, material: "Materia
         weight=settings["weight"],
         clamp=settings["clamp"],
         blend=settings["blend"],
-        alternate_below=max(
-            settings["alternate_below"], settings["mend_below"] if settings["mend"] else 0
-        ),
+        alternate_below=max(settings["alternate_below"], settings["mend_below"]),
     )
 
 
@@ -118,10 +116,8 @@ def noise_levels(denoiser: Denoiser, settings: dict) -> np.ndarray:
 
 def harmonizing_steps(sigmas: np.ndarray, settings: dict) -> list[int]:
     """How often each step is repeated: n_h times, or ``mend`` times where shapes are mended."""
-    n_h, mend = settings.get("n_h", 0), settings.get("mend") or 0
-    if not mend:
-        return [n_h] * len(sigmas)
-    mended = (sigmas < settings["mend_below"]) & (sigmas > MEND_ABOVE)
+    n_h, mend = settings.get("n_h", 0), settings.get("mend", 0)
+    mended = (sigmas < settings.get("mend_below", 0)) & (sigmas > MEND_ABOVE)
     return [max(n_h, mend) if here else n_h for here in mended]
 
 

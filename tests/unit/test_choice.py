@@ -15,37 +15,56 @@ from micro3diff.evaluation import curve_table
 from micro3diff.files import read_json
 
 
-def bowl(mend, weight, slab):
-    """An error that is least at weight 0.7 and slab 100, mended."""
-    return abs(weight - 0.7) + abs(np.log((slab + 1) / 101)) / 10 + 0.01 * (mend == 0)
+def bowl(mend_below, weight, slab):
+    """An error that is least at weight 0.7 and slab 100, mended a little."""
+    return abs(weight - 0.7) + abs(np.log((slab + 1) / 101)) / 10 + 0.01 * abs(mend_below - 0.6)
 
 
 def test_search_finds_the_best_without_trying_all():
-    """One after the other; each setting is scored once, and the best comes first."""
+    """One after the other; each setting is screened once, the best few are tried with all volumes,
+    and the best comes first."""
     scored = []
 
-    def score(settings):
-        scored.append(tuple(settings.items()))
+    def score(settings, volumes):
+        scored.append((*settings.items(), volumes))
         return bowl(**settings)
 
-    tried = search(score, {})
-    assert tried[0] == {"mend": 5, "weight": 0.7, "slab": 100.0, "error": 0.0}
-    assert len(scored) == len(set(scored)) == len(tried) == 17
+    tried = search(score, {}, 6)
+    assert tried[0] == {
+        "mend_below": 0.6,
+        "weight": 0.7,
+        "slab": 100.0,
+        "error": 0.0,
+        "volumes": 6,
+    }
+    assert len(scored) == len(set(scored)) == 23 + 4 and len(tried) == 23
+    assert [row["volumes"] for row in tried] == [6] * 4 + [2] * 19
     assert [row["error"] for row in tried] == sorted(row["error"] for row in tried)
+
+
+def test_all_volumes_decide():
+    """Not the few of the screening, which may be far off by chance."""
+
+    def score(settings, volumes):
+        lucky = volumes == 2 and settings["weight"] == 0.2
+        return bowl(**settings) - 9 * lucky
+
+    assert search(score, {"slab": 100.0, "mend_below": 0.6}, 2)[0]["weight"] == 0.2
+    assert search(score, {"slab": 100.0, "mend_below": 0.6}, 3)[0]["weight"] != 0.2
 
 
 def test_search_refines_the_weight():
     """Between the coarse weights too, also beside the last of them."""
     for wanted in (0.25, 0.6, 1.2):
-        best = search(lambda settings, w=wanted: abs(np.log(settings["weight"] / w)), {})[0]
+        best = search(lambda settings, _, w=wanted: abs(np.log(settings["weight"] / w)), {}, 2)[0]
         assert best["weight"] == pytest.approx(wanted, rel=0.1)
 
 
-@pytest.mark.parametrize("fixed", [{"weight": 1.0}, {"slab": 0.0}, {"mend": 2}])
+@pytest.mark.parametrize("fixed", [{"weight": 1.0}, {"slab": 0.0}, {"mend_below": 1.0}])
 def test_search_leaves_the_users_settings(fixed):
     """What the configuration sets is not varied."""
     (key, value), *_ = fixed.items()
-    assert {row[key] for row in search(lambda settings: bowl(**settings), fixed)} == {value}
+    assert {row[key] for row in search(lambda settings, _: bowl(**settings), fixed, 2)} == {value}
 
 
 @pytest.fixture
@@ -60,7 +79,7 @@ def job(tmp_path, model_folder, material, monkeypatch):
 
     def sampled(rule, shape, settings, seed):
         assert rule.weight == settings["weight"] and rule.slab == settings["slab"]
-        noise = np.random.default_rng(seed).random(shape) + 0.02 * (settings["mend"] == 0)
+        noise = np.random.default_rng(seed).random(shape) + 0.02 * (settings["mend_below"] != 0.6)
         return torch.from_numpy((noise < rule.weight).astype(np.uint8)), {}
 
     monkeypatch.setattr(choice, "run_sampler", sampled)
@@ -90,14 +109,14 @@ def job(tmp_path, model_folder, material, monkeypatch):
 def test_choose(job):
     """The weight that gives the material's fraction wins, over the seeds that are stated."""
     found = job()
-    assert found["settings"]["weight"] == 0.7 and found["settings"]["mend"] == 5
-    assert found["seeds"] == [900_000, 900_001] and len(found["tried"]) == 17
+    assert found["settings"]["weight"] == 0.7 and found["settings"]["mend_below"] == 0.6
+    assert found["seeds"] == [900_000, 900_001] and len(found["tried"]) == 23
     assert job(weight=0.5)["settings"]["weight"] == 0.5
 
 
 def test_a_models_own_choice_is_taken(job, model_folder):
     """Without any reconstruction; the configuration still goes first."""
-    chosen = {"mend": 0, "weight": 0.9, "slab": 10.0}
+    chosen = {"mend_below": 0.0, "weight": 0.9, "slab": 10.0}
     shipped = {"settings": chosen, "seeds": [1], "tried": []}
     (model_folder / "evidence.json").write_text(json.dumps(shipped))
     assert job() == shipped

@@ -28,7 +28,7 @@ from micro3diff.volumes import read_description, read_labels, read_voxel_size
 CPU = torch.device("cpu")
 MATERIAL = Material([0.75, 0.25], 0.7 * 0.8 ** np.arange(11))
 SOURCE = {"fractions": MATERIAL.fractions, "voxel_size": 0.4, "unit": "µm"}
-CHOICE = {"mend": 0, "weight": 1.0, "slab": 0.0}  # what would be chosen by reconstructing
+CHOICE = {"mend_below": 0.0, "weight": 1.0, "slab": 0.0}  # what would be chosen by reconstructing
 
 
 def settings_of(material, rule, n_h=0):
@@ -113,17 +113,18 @@ def test_mending(job, model_folder, material):
         0,
         0,
     ]
-    assert harmonizing_steps(np.ones(2), settings | {"mend": 0, "n_h": 2}) == [2, 2]
+    assert harmonizing_steps(np.ones(2), settings | {"mend_below": 0, "n_h": 2}) == [2, 2]
     assert harmonizing_steps(np.ones(2), settings | {"n_h": 4}) == [4, 4]
     denoiser = load_denoiser(model_folder)
     assert plane_rule(denoiser, settings, 0, MATERIAL).alternate_below == 1.5
-    assert plane_rule(denoiser, settings | {"mend": 0}, 0, MATERIAL).alternate_below == 0.6
+    assert plane_rule(denoiser, settings | {"mend_below": 0}, 0, MATERIAL).alternate_below == 0.6
     levels = noise_levels(denoiser, settings)
     passes = sum(
         (1 + n_h) * (3 if sigma >= 1.5 else 1)
         for sigma, n_h in zip(levels, harmonizing_steps(levels, settings), strict=True)
     )
-    assert job(mend=3)[1]["network_passes"] == passes > job(mend=0)[1]["network_passes"]
+    mended = job(mend=3, mend_below=1.5)[1]["network_passes"]
+    assert mended == passes > job(mend_below=0)[1]["network_passes"]
 
 
 def test_slices_per_pass_does_not_change_the_volume(job):
@@ -172,7 +173,7 @@ def test_noise_levels(model_folder, material):
 def test_settings_reach_the_rule(model_folder, material):
     """Each key of the configuration is what the rule works with."""
     denoiser = load_denoiser(model_folder)
-    settings = reconstruction_settings(material, "evidence", 0)
+    settings = reconstruction_settings(material, "evidence", 0) | CHOICE
     changes = {"weight": 0.9, "blend": 0.3, "alternate_below": 0.2, "slices_per_pass": 5}
     changes["periodic"] = (True, False, True)
     rule = plane_rule(denoiser, settings | changes | {"slab": 70}, seed=3, material=MATERIAL)
