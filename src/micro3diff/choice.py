@@ -30,12 +30,12 @@ from micro3diff.volumes import read_labels
 
 logger = logging.getLogger(__name__)
 
-WEIGHTS = (0.2, 1 / 3, 0.5, 0.7, 1.0, 1.4)
+WEIGHTS = tuple(3 ** (k / 2) for k in (-2, -1, 0, 1))
 SLABS = (300.0, 100.0, 1000.0, 0.0)
 MENDED = (0.0, 0.6, 1.5)
 START = {"mend_below": MENDED[0], "weight": WEIGHTS[0], "slab": SLABS[0]}
 CHOICES = tuple(START)
-SCREENED = 2  # volumes of a setting that is tried
+SCREENED = 4  # volumes of a setting that is tried
 FINALISTS = 4  # settings that are tried with all volumes
 
 

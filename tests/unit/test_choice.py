@@ -16,8 +16,8 @@ from micro3diff.files import read_json
 
 
 def bowl(mend_below, weight, slab):
-    """An error that is least at weight 0.7 and slab 100, mended a little."""
-    return abs(weight - 0.7) + abs(np.log((slab + 1) / 101)) / 10 + 0.01 * abs(mend_below - 0.6)
+    """An error that is least at weight 1 and slab 100, mended a little."""
+    return abs(weight - 1) + abs(np.log((slab + 1) / 101)) / 10 + 0.01 * abs(mend_below - 0.6)
 
 
 def test_search_finds_the_best_without_trying_all():
@@ -32,13 +32,13 @@ def test_search_finds_the_best_without_trying_all():
     tried = search(score, {}, 6)
     assert tried[0] == {
         "mend_below": 0.6,
-        "weight": 0.7,
+        "weight": 1.0,
         "slab": 100.0,
         "error": 0.0,
         "volumes": 6,
     }
-    assert len(scored) == len(set(scored)) == 23 + 4 and len(tried) == 23
-    assert [row["volumes"] for row in tried] == [6] * 4 + [2] * 19
+    assert len(scored) == len(set(scored)) == 17 + 4 and len(tried) == 17
+    assert [row["volumes"] for row in tried] == [6] * 4 + [4] * 13
     assert [row["error"] for row in tried] == sorted(row["error"] for row in tried)
 
 
@@ -46,18 +46,18 @@ def test_all_volumes_decide():
     """Not the few of the screening, which may be far off by chance."""
 
     def score(settings, volumes):
-        lucky = volumes == 2 and settings["weight"] == 0.2
+        lucky = volumes == 4 and settings["weight"] == 1 / 3
         return bowl(**settings) - 9 * lucky
 
-    assert search(score, {"slab": 100.0, "mend_below": 0.6}, 2)[0]["weight"] == 0.2
-    assert search(score, {"slab": 100.0, "mend_below": 0.6}, 3)[0]["weight"] != 0.2
+    assert search(score, {"slab": 100.0, "mend_below": 0.6}, 4)[0]["weight"] == 1 / 3
+    assert search(score, {"slab": 100.0, "mend_below": 0.6}, 5)[0]["weight"] != 1 / 3
 
 
 def test_search_refines_the_weight():
     """Between the coarse weights too, also beside the last of them."""
-    for wanted in (0.25, 0.6, 1.2):
+    for wanted in (0.4, 0.8, 1.4):
         best = search(lambda settings, _, w=wanted: abs(np.log(settings["weight"] / w)), {}, 2)[0]
-        assert best["weight"] == pytest.approx(wanted, rel=0.1)
+        assert best["weight"] == pytest.approx(wanted, rel=0.15)
 
 
 @pytest.mark.parametrize("fixed", [{"weight": 1.0}, {"slab": 0.0}, {"mend_below": 1.0}])
@@ -73,7 +73,7 @@ def job(tmp_path, model_folder, material, monkeypatch):
     slices = tmp_path / "slices.tif"
     rng = np.random.default_rng(0)
     tifffile.imwrite(
-        slices, (rng.random((8, 16, 16)) < 0.7).astype(np.uint8), photometric="minisblack"
+        slices, (rng.random((8, 16, 16)) < 0.577).astype(np.uint8), photometric="minisblack"
     )
     how = {"phase": 1, "dimension": "auto", "max_lag": 4, "along": "axes"}
 
@@ -83,7 +83,7 @@ def job(tmp_path, model_folder, material, monkeypatch):
         return torch.from_numpy((noise < rule.weight).astype(np.uint8)), {}
 
     monkeypatch.setattr(choice, "run_sampler", sampled)
-    reference = curve_table((rng.random((32, 32, 32)) < 0.7).astype(np.uint8), max_lag=4)
+    reference = curve_table((rng.random((32, 32, 32)) < 0.577).astype(np.uint8), max_lag=4)
     settings = reconstruction_settings(material, "evidence", 0) | {"shape": [16, 16, 16]}
 
     def run_job(**changes):
@@ -96,7 +96,7 @@ def job(tmp_path, model_folder, material, monkeypatch):
             seed=900_000,
             device=torch.device("cpu"),
             slices=slices,
-            source={"kind": "volume", "fractions": [0.3, 0.7]},
+            source={"kind": "volume", "fractions": [0.423, 0.577]},
             reference=pd.DataFrame(reference),
             how=how,
             path=path,
@@ -109,8 +109,8 @@ def job(tmp_path, model_folder, material, monkeypatch):
 def test_choose(job):
     """The weight that gives the material's fraction wins, over the seeds that are stated."""
     found = job()
-    assert found["settings"]["weight"] == 0.7 and found["settings"]["mend_below"] == 0.6
-    assert found["seeds"] == [900_000, 900_001] and len(found["tried"]) == 23
+    assert found["settings"]["weight"] == 3**-0.5 and found["settings"]["mend_below"] == 0.6
+    assert found["seeds"] == [900_000, 900_001] and len(found["tried"]) == 17
     assert job(weight=0.5)["settings"]["weight"] == 0.5
 
 
