@@ -49,4 +49,5 @@ onsuccess:
 
 
 onerror:
+    tell_failures(since=STARTED)
     print("Failed: see the lines that begin with 'Error' above, and results/logs")

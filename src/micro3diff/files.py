@@ -1,5 +1,6 @@
 """Writing so that nothing half-written is ever found under a final name."""
 
+import glob
 import hashlib
 import json
 import os
@@ -14,15 +15,17 @@ from pathlib import Path
 def atomic_path(path: str | os.PathLike) -> Iterator[Path]:
     """Yield a temporary name beside ``path``; rename it on success, remove it on failure.
 
-    The temporary name keeps the suffix of ``path``, since writers choose their format by it.
+    The temporary name keeps the suffix of ``path``, since writers choose their format by it. One
+    that a killed job left behind is removed.
     """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=".writing-", suffix=path.suffix, dir=path.parent)
+    prefix = _prepare(path)
+    handle, name = tempfile.mkstemp(prefix=prefix, suffix=path.suffix, dir=path.parent)
     os.close(handle)
     temporary = Path(name)
     try:
         yield temporary
+        _flush(temporary)
         os.chmod(temporary, 0o666 & ~_umask())
         os.replace(temporary, path)
     finally:
@@ -33,16 +36,33 @@ def atomic_path(path: str | os.PathLike) -> Iterator[Path]:
 def atomic_folder(path: str | os.PathLike) -> Iterator[Path]:
     """Yield a temporary folder beside ``path`` that takes its place on success."""
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(prefix=".writing-", dir=path.parent))
+    temporary = Path(tempfile.mkdtemp(prefix=_prepare(path), dir=path.parent))
     try:
         yield temporary
         os.chmod(temporary, 0o777 & ~_umask())
+        for file in temporary.rglob("*"):
+            if file.is_file():
+                _flush(file)
         if path.exists():
             shutil.rmtree(path)
         os.replace(temporary, path)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _prepare(path: Path) -> str:
+    """Make the folder of ``path`` and remove what killed jobs left there; the temporary prefix."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    prefix = f".writing-{path.name}-"
+    for left in path.parent.glob(f"{glob.escape(prefix)}*"):
+        shutil.rmtree(left) if left.is_dir() else left.unlink(missing_ok=True)
+    return prefix
+
+
+def _flush(path: Path) -> None:
+    """Have the content on the disk before the name is there, in case the machine goes down."""
+    with open(path, "rb") as file:
+        os.fsync(file.fileno())
 
 
 def _umask() -> int:

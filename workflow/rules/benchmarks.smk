@@ -27,9 +27,9 @@ rule benchmark_volumes:
         settings=benchmark_settings,
         precision=lambda w: MATERIALS[w.material]["train"]["precision"],
         seed=BENCHMARK["seed"] * 1_000_000,
-        volumes=benchmark_volumes,
+        samples=lambda w: (0, benchmark_volumes(w)),
     script:
-        "../scripts/benchmark_volumes.py"
+        "../scripts/reconstruct.py"
 
 
 rule benchmark_curves:

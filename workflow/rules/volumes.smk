@@ -1,4 +1,4 @@
-"""From the 2D denoiser to volumes, one job a volume."""
+"""From the 2D denoiser to volumes, several of them in a job."""
 
 
 rule choose:
@@ -29,25 +29,26 @@ rule choose:
 
 
 rule reconstruct:
+    """The volumes lie beside their table; a killed job keeps those that it has made."""
     input:
         **RECONSTRUCTION_INPUTS,
         choice=choice_file,
     output:
-        volume="results/{material}/{plane_rule}_nh{n_h}/volume_{sample}.tif",
-        about="results/{material}/{plane_rule}_nh{n_h}/volume_{sample}.json",
+        "results/{material}/{plane_rule}_nh{n_h}/volumes_{first}-{last}.csv",
     log:
-        "results/logs/reconstruct/{material}/{plane_rule}_nh{n_h}/volume_{sample}.log",
+        "results/logs/reconstruct/{material}/{plane_rule}_nh{n_h}/volumes_{first}-{last}.log",
     conda:
         "../../envs/torch.yaml"
     threads: 4
     resources:
         gpu=GPUS,
         mem_mb=16000,
-        runtime=240,
+        runtime=720,
     params:
         settings=reconstruction,
         precision=lambda w: MATERIALS[w.material]["train"]["precision"],
-        seed=lambda w: RUN["seed"] * 1_000_000 + int(w.sample),
+        seed=RUN["seed"] * 1_000_000,
+        samples=lambda w: (int(w.first), int(w.last) + 1),
     script:
         "../scripts/reconstruct.py"
 
