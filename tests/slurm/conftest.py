@@ -2,20 +2,18 @@
 
 import contextlib
 import os
-import re
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 import yaml
+from slurm_queue import OLDER, listed, wait
 
 CLUSTER = Path(__file__).parent / "cluster"
 HERE = Path(__file__).parent
-OLDER: set[str] = set()  # jobs of the tests before
 
 
 def pytest_collection_modifyitems(items) -> None:
@@ -41,37 +39,6 @@ def no_jobs_of_others(cluster) -> None:
     subprocess.run(["scancel", "--user", "root"], check=True)
     wait(lambda: not listed("PENDING,RUNNING,COMPLETING"), "an empty queue")
     OLDER.update(listed())
-
-
-def wait(condition: Callable, what: str, seconds: float = 120):
-    """The first true value of ``condition``, asked again and again."""
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        if found := condition():
-            return found
-        time.sleep(0.1)
-    raise AssertionError(f"waited {seconds:.0f} s for {what}")
-
-
-def listed(states: str = "all") -> list[str]:
-    """The numbers of all jobs."""
-    return output("squeue", "--noheader", f"--states={states}", "--format=%i").split()
-
-
-def jobs(states: str = "all") -> list[dict]:
-    """What SLURM knows of the jobs of this test, by the names that `scontrol show job` has for it."""
-    new = [job for job in listed(states) if job not in OLDER]
-    found = [output("scontrol", "show", "job", "--oneliner", job) for job in new]
-    return [dict(re.findall(r"(\S+?)=(\S*)", text)) for text in found if text]
-
-
-def of_rule(rule: str, states: str = "all") -> list[dict]:
-    """The jobs of one rule, which Snakemake writes in their comment."""
-    return [job for job in jobs(states) if re.match(f"rule_{rule}(_wild|$)", job["Comment"])]
-
-
-def output(*command: str) -> str:
-    return subprocess.run(command, capture_output=True, text=True, check=False).stdout
 
 
 class Run:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from conftest import of_rule, output, wait  # of this folder
+from slurm_queue import of_rule, output, wait
 
 GPU_RULES = ["train", "sample_2d", "reconstruct", "trace"]
 LONG = {"steps": 100_000, "checkpoint_every": 50}

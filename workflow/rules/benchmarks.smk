@@ -17,7 +17,7 @@ rule benchmark_volumes:
     log:
         "results/logs/benchmarks/{material}/{plane_rule}_nh{n_h}_steps{steps}.log",
     conda:
-        "../../envs/torch.yaml"
+        TORCH
     threads: 4
     resources:
         gpu=GPUS,

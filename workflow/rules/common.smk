@@ -38,6 +38,7 @@ SAMPLES = RUN["samples"]
 BENCHMARK = settings["benchmark"]
 STARTED = time.time()
 GPUS = 0 if RUN["device"] == "cpu" else 1
+TORCH = f"../../envs/torch-{'cuda' if GPUS else 'cpu'}.yaml"
 VOLUMES_PER_JOB = RUN["volumes_per_job"]
 DOWNLOADS = {
     download_name(material["source"]["url"]): material["source"]

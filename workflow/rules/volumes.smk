@@ -12,7 +12,7 @@ rule choose:
         "results/logs/choose/{material}.log",
     priority: 30
     conda:
-        "../../envs/choose.yaml"
+        TORCH
     threads: 4
     resources:
         gpu=GPUS,
@@ -38,7 +38,7 @@ rule reconstruct:
     log:
         "results/logs/reconstruct/{material}/{plane_rule}_nh{n_h}/volumes_{first}-{last}.log",
     conda:
-        "../../envs/torch.yaml"
+        TORCH
     threads: 4
     resources:
         gpu=GPUS,
@@ -66,7 +66,7 @@ rule trace:
     log:
         "results/logs/trace.log",
     conda:
-        "../../envs/torch.yaml"
+        TORCH
     threads: 4
     resources:
         gpu=GPUS,
