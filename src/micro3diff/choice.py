@@ -118,7 +118,7 @@ def choose(
 
     The volumes are kept every ``seconds``, so a choice that was killed goes on where it was.
 
-    reference, how : table and settings of `evaluation.curve_table`.
+    reference, how : table of `evaluation.curve_table` and its settings but for the longest lag.
     """
     fixed = {key: settings[key] for key in CHOICES if settings[key] is not None}
     shipped = Path(model) / CHOICE
@@ -128,12 +128,15 @@ def choose(
         return
     material = read_material(slices, source)
     phase = how["phase"]
+    how = how | {
+        "dimension": resolve_dimension(source["kind"], how["dimension"]),
+        "max_lag": int(reference["lag"].max()),
+    }
     images = read_labels(slices)
     isotropic = body_diagonal(images, "stack", phase, how["max_lag"])
     edges = surface_per_axis(images, "stack", phase)
     denoiser = load_for(model, settings, precision, device)
     seeds = [seed + k for k in range(volumes)]
-    how = how | {"dimension": resolve_dimension(source["kind"], how["dimension"])}
 
     wanted = decisive(provenance(model, settings, seed, precision, slices=sha256_of(slices)))
     known: dict[str, list] = {}  # volumes of a setting

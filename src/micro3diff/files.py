@@ -71,11 +71,18 @@ def _umask() -> int:
     return mask
 
 
-def sha256_of(path: str | os.PathLike) -> str:
-    """Hexadecimal SHA-256 of a file, or of the files of a folder by relative name."""
+def sha256_of(path: str | os.PathLike, skip: tuple[str, ...] = ()) -> str:
+    """Hexadecimal SHA-256 of a file, or of the files of a folder by relative name.
+
+    ``skip``: endings of the names of folders to leave out.
+    """
     path = Path(path)
     if path.is_dir():
-        parts = sorted(p for p in path.rglob("*") if p.is_file())
+        parts = sorted(
+            part
+            for part in path.rglob("*")
+            if part.is_file() and not any(p.name.endswith(skip) for p in part.parents if skip)
+        )
         listing = "".join(f"{p.relative_to(path).as_posix()}\0{sha256_of(p)}\n" for p in parts)
         return hashlib.sha256(listing.encode()).hexdigest()
     with open(path, "rb") as file:

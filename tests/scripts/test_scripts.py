@@ -162,7 +162,7 @@ def choice(folder, material, model, source, slices, reference) -> Path:
         volumes=1,
         precision="fp32",
         seed=900_000,
-        how=measurement(material),
+        how={key: material["evaluate"][key] for key in ("phase", "dimension", "along")},
     )
     return path
 
@@ -481,6 +481,34 @@ def test_figures_12_and_14_come_from_one_trace(tmp_path, trace):
     sections, cubes = tmp_path / "figure_12", tmp_path / "figure_14"
     run("figures_12_14", Files(trace), Files(sections=both(sections), cubes=both(cubes)))
     assert_drawn(sections, cubes)
+
+
+def test_provenance_leads_back(folder, slices, model, volumes, source, tables, tmp_path):
+    """From each table and volume to configuration, code, environments, seeds and checksums."""
+    origins = {"source": source.about, "slices": slices, "model": model, "volumes": volumes}
+    path = tmp_path / "provenance.json"
+    run(
+        "provenance",
+        Files(results=list(tables)),
+        Files(path),
+        config={"run": {"seed": 0}},
+        workflow=str(REPOSITORY),
+        materials={"balls": origins},
+    )
+    known = read_json(path)
+    assert known["config"]["run"]["seed"] == 0
+    assert set(known["results_sha256"]) == set(tables)
+    assert known["results_sha256"][tables.errors] == sha256_of(tables.errors)
+    assert known["code_sha256"]["Snakefile"] == sha256_of(REPOSITORY / "Snakefile")
+    assert "figures.yaml" in known["environments_sha256"]
+    balls = known["materials"]["balls"]
+    assert [volume["seed"] for volume in balls["volumes"]] == [0, 1]
+    for volume in balls["volumes"]:
+        assert volume["sha256"] == sha256_of(volume["file"])
+        assert volume["model_sha256"] == balls["model_sha256"] == sha256_of(model / "unet")
+        assert volume["slices_sha256"] == balls["slices_sha256"] == sha256_of(slices)
+    assert balls["source"]["origin"]["generator"] == "spheres"
+    assert balls["model"]["train"]["seed"] == 0
 
 
 # The sampler benchmark

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import yaml
 from snakemake.api import SnakemakeApi
-from snakemake.settings.enums import Quietness
+from snakemake.settings.enums import Quietness, RerunTrigger
 from snakemake.settings.types import (
     ConfigSettings,
     DAGSettings,
@@ -28,8 +28,12 @@ SBATCH_MESSAGE = "there is no sbatch on this machine"
 class Planner:
     """Snakemake without its start-up time, which is most of a dry run's: no process, no output."""
 
-    def __init__(self, folder: Path):
+    def __init__(self, folder: Path, repository: Path = REPOSITORY, rerun_triggers=()):
         self.folder = folder
+        self.repository = repository
+        self.rerun = {"rerun_triggers": RerunTrigger.parse_choices_set(rerun_triggers)}
+        if not rerun_triggers:
+            self.rerun = {}
 
     @contextlib.contextmanager
     def _dag(self, config: dict, configfiles: str | None, targets: tuple, **how) -> Iterator:
@@ -40,9 +44,10 @@ class Planner:
                 workflow = api.workflow(
                     resource_settings=ResourceSettings(cores=8),
                     config_settings=ConfigSettings(config=config, configfiles=files),
-                    snakefile=REPOSITORY / "Snakefile",
+                    snakefile=self.repository / "Snakefile",
                     workdir=self.folder,
                 )
+                how = self.rerun | how
                 yield workflow.dag(DAGSettings(targets=set(targets), **how)), workflow
         finally:
             sys.path[:] = path
@@ -157,6 +162,18 @@ def test_gpu_jobs_ask_for_a_gpu(planner, device, gpus):
     assert asked == {rule: gpus if rule in GPU_RULES else 0 for rule in asked}
 
 
+def test_a_container_is_for_all_jobs(planner):
+    """With the environments in it; without the setting there is none."""
+    image = planner.folder / "micro3diff.sif"
+    image.touch()
+    config = {"run": {"materials": ["spheres"], "samples": 1}}
+    images = {job.container_img_url for job in planner.jobs(config) if job.rule.name != "all"}
+    assert images == {None}
+    config["run"]["container"] = str(image)
+    images = {job.container_img_url for job in planner.jobs(config) if job.rule.name != "all"}
+    assert images == {str(image)}
+
+
 def test_no_job_asks_for_more_than_eight_threads(planner):
     """`--cores 8 --profile slurm` would cut it down without a word."""
     assert max(job.threads for job in planner.jobs()) <= 8
@@ -234,7 +251,7 @@ def test_more_samples_are_more_volumes_of_each_case(finished, samples, jobs):
     count = Counter(job.rule.name for job in made)
     assert count["reconstruct"] == jobs * count["curves"] == jobs * 2 * 2
     assert count["figure_curves"] == 2
-    others = {"error_rates", "timings", "figure_3", "figure_5", "all"}
+    others = {"error_rates", "timings", "figure_3", "figure_5", "provenance", "all"}
     assert count.keys() == {"reconstruct", "curves", "figure_curves"} | others
 
 

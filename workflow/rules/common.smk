@@ -49,6 +49,11 @@ TRAINED = [name for name, material in MATERIALS.items() if not material["model"]
 ADOPTED = [name for name, material in MATERIALS.items() if material["model"]]
 
 
+if RUN["container"]:
+
+    containerized: RUN["container"]
+
+
 def one_of(names):
     """A wildcard constraint: one of these names and no other."""
     return "|".join(map(re.escape, names)) or "(?!)"

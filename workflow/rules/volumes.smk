@@ -5,7 +5,8 @@ rule choose:
     """The settings of the rule evidence that the configuration leaves open."""
     input:
         **RECONSTRUCTION_INPUTS,
-        reference="results/{material}/reference.csv",
+        # other lags are no reason to choose anew
+        reference=ancient("results/{material}/reference.csv"),
     output:
         "results/{material}/evidence.json",
     log:
@@ -23,7 +24,11 @@ rule choose:
         volumes=lambda w: MATERIALS[w.material]["reconstruct"]["evidence"]["choose"],
         precision=lambda w: MATERIALS[w.material]["train"]["precision"],
         seed=RUN["seed"] * 1_000_000 + SELECTION_SEED,
-        how=lambda w: measurement(w.material),
+        how=lambda w: {
+            key: value
+            for key, value in measurement(w.material).items()
+            if key != "max_lag"
+        },
     script:
         "../scripts/choose.py"
 
