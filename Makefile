@@ -1,7 +1,12 @@
 # make install     installs what is needed into .venv; the others do so first
 # make demo        runs the chain on spheres, from the shipped denoiser to the report
 # make demo-train  does so with a denoiser that it trains first
-# make test        runs all tests
+# make fetch       downloads what a run needs, before jobs without internet (CONFIG="a.yaml b.yaml")
+# make test        runs the tests, but for those that need more than this folder:
+# make test-environments  runs each step in an environment that has only what its file lists
+# make test-slurm  runs the workflow on a SLURM that it starts on this machine (root, Debian)
+# make test-slow   kills jobs at random, for half an hour
+# make container   writes the recipe of a container with all environments, results/container.def
 # make check       runs the linters
 # make benchmarks  measures speed against its bounds
 # make benchmark-samplers  measures errors against network passes, for docs/benchmarks.md (hours)
@@ -12,7 +17,8 @@ BIN := .venv/bin
 DEMO = $(BIN)/snakemake --cores $(CORES) --configfile config/cpu.yaml config/demo.yaml $(TRAIN)
 export PYTHONPATH := src
 
-.PHONY: install demo demo-train test check benchmarks benchmark-samplers
+.PHONY: install demo demo-train fetch test test-environments test-slurm test-slow container check \
+	benchmarks benchmark-samplers
 
 .venv/installed: requirements.txt
 	tools/system-packages $(PYTHON)
@@ -29,8 +35,26 @@ demo demo-train: .venv/installed
 	$(DEMO) --quiet all --report results/report.html
 	@$(BIN)/python -m micro3diff.summary results
 
+fetch: .venv/installed
+	$(BIN)/snakemake --cores 1 --until fetch $(if $(CONFIG),--configfile $(CONFIG))
+
 test: .venv/installed
 	$(BIN)/pytest
+
+test-environments: .venv/installed
+	$(BIN)/pytest -m environments tests/environments
+
+test-slurm: .venv/installed
+	tests/slurm/cluster install
+	$(BIN)/pytest -m "slurm and not slow" tests/slurm
+
+test-slow: .venv/installed
+	$(BIN)/pytest -m "slow and not slurm" --capture=no
+
+container: .venv/installed
+	mkdir -p results
+	$(BIN)/snakemake --containerize apptainer > results/container.def
+	@echo "apptainer build micro3diff.sif results/container.def"
 
 check: .venv/installed
 	$(BIN)/ruff check .

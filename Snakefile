@@ -17,6 +17,7 @@ include: "workflow/rules/denoisers.smk"
 include: "workflow/rules/volumes.smk"
 include: "workflow/rules/metrics.smk"
 include: "workflow/rules/figures.smk"
+include: "workflow/rules/provenance.smk"
 include: "workflow/rules/peers.smk"
 include: "workflow/rules/benchmarks.smk"
 
@@ -29,6 +30,7 @@ rule all:
     input:
         TABLES,
         FIGURES,
+        rules.provenance.output,
 
 
 onstart:
@@ -49,4 +51,5 @@ onsuccess:
 
 
 onerror:
+    tell_failures(since=STARTED)
     print("Failed: see the lines that begin with 'Error' above, and results/logs")

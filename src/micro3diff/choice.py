@@ -4,6 +4,7 @@ Volumes of selection seeds are compared with the material's own curves. Nothing 
 reported is made from these seeds.
 """
 
+import json
 import logging
 import math
 import os
@@ -23,9 +24,17 @@ from micro3diff.evaluation import (
     resolve_dimension,
     surface_per_axis,
 )
-from micro3diff.files import read_json, write_json
+from micro3diff.files import read_json, sha256_of, write_json
+from micro3diff.interruption import SECONDS, Checkpoint, sigterm_noticed
 from micro3diff.metrics import error_rate
-from micro3diff.reconstruction import load_for, plane_rule, read_material, run_sampler
+from micro3diff.reconstruction import (
+    decisive,
+    load_for,
+    plane_rule,
+    provenance,
+    read_material,
+    run_sampler,
+)
 from micro3diff.volumes import read_labels
 
 logger = logging.getLogger(__name__)
@@ -98,6 +107,7 @@ def choose(
     reference: pd.DataFrame,
     how: dict,
     path: str | os.PathLike,
+    seconds: float = SECONDS,
 ) -> None:
     """Write the choice as JSON: ``settings``, what was ``tried``, ``seeds`` and ``volumes``.
 
@@ -106,7 +116,9 @@ def choose(
     (see `search`), which are of the same seeds for each setting. A choice
     that the model's folder brings along is taken, but for what ``settings`` say themselves.
 
-    reference, how : table and settings of `evaluation.curve_table`.
+    The volumes are kept every ``seconds``, so a choice that was killed goes on where it was.
+
+    reference, how : table of `evaluation.curve_table` and its settings but for the longest lag.
     """
     fixed = {key: settings[key] for key in CHOICES if settings[key] is not None}
     shipped = Path(model) / CHOICE
@@ -116,22 +128,28 @@ def choose(
         return
     material = read_material(slices, source)
     phase = how["phase"]
+    how = how | {
+        "dimension": resolve_dimension(source["kind"], how["dimension"]),
+        "max_lag": int(reference["lag"].max()),
+    }
     images = read_labels(slices)
     isotropic = body_diagonal(images, "stack", phase, how["max_lag"])
     edges = surface_per_axis(images, "stack", phase)
     denoiser = load_for(model, settings, precision, device)
     seeds = [seed + k for k in range(volumes)]
-    how = how | {"dimension": resolve_dimension(source["kind"], how["dimension"])}
 
-    known: dict[tuple, list] = {}
+    wanted = decisive(provenance(model, settings, seed, precision, slices=sha256_of(slices)))
+    known: dict[str, list] = {}  # volumes of a setting
 
     def score(candidate: dict, count: int) -> float:
         tried = settings | candidate
-        made = known.setdefault(tuple(candidate.values()), [])
+        made = known.setdefault(json.dumps(candidate), [])
         for one in seeds[len(made) : count]:
             rule = plane_rule(denoiser, tried, one, material)
             labels, _ = run_sampler(rule, tried["shape"], tried, one)
-            made.append(labels.numpy())
+            made.append(labels)
+            checkpoint.keep(known)
+        made = [labels.numpy() for labels in made[:count]]
         curves = measure(made, **how)
         errors = [
             error_rate(curve_values(reference, metric)[0], curve_values(curves, metric).mean(0))
@@ -143,6 +161,10 @@ def choose(
         errors.append(100 * abs(surface - edges) / edges)
         return float(np.mean(errors))
 
-    tried = search(score, fixed, volumes)
+    with sigterm_noticed() as asked:
+        checkpoint = Checkpoint(Path(path).with_suffix(".pt"), wanted, asked, seconds)
+        known |= checkpoint.load() or {}
+        tried = search(score, fixed, volumes)
     best = {key: tried[0][key] for key in CHOICES}
     write_json(path, {"settings": best, "seeds": seeds, "volumes": volumes, "tried": tried})
+    checkpoint.remove()

@@ -82,6 +82,7 @@ def load(raw: dict) -> dict:
     for name, material in materials.items():
         _resolve(name, material)
     run["mirror"] = _user_path(run["mirror"])
+    run["container"] = _user_path(run["container"])
     return config
 
 
@@ -314,6 +315,8 @@ def _run_problems(config: dict) -> Iterator[str]:
         yield "run.cases: found no case, expected at least one, for example {evidence: [0]}"
     if run["mirror"] and not os.path.isdir(_user_path(run["mirror"])):
         yield f"run.mirror: {_missing(run['mirror'], 'folder')}"
+    if run["container"] and not os.path.isfile(_user_path(run["container"])):
+        yield f"run.container: {_missing(run['container'], 'file')}"
     yield from _clashes({name: materials[name] for name in run["materials"] if name in materials})
 
 

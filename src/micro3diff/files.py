@@ -1,5 +1,6 @@
 """Writing so that nothing half-written is ever found under a final name."""
 
+import glob
 import hashlib
 import json
 import os
@@ -14,15 +15,17 @@ from pathlib import Path
 def atomic_path(path: str | os.PathLike) -> Iterator[Path]:
     """Yield a temporary name beside ``path``; rename it on success, remove it on failure.
 
-    The temporary name keeps the suffix of ``path``, since writers choose their format by it.
+    The temporary name keeps the suffix of ``path``, since writers choose their format by it. One
+    that a killed job left behind is removed.
     """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=".writing-", suffix=path.suffix, dir=path.parent)
+    prefix = _prepare(path)
+    handle, name = tempfile.mkstemp(prefix=prefix, suffix=path.suffix, dir=path.parent)
     os.close(handle)
     temporary = Path(name)
     try:
         yield temporary
+        _flush(temporary)
         os.chmod(temporary, 0o666 & ~_umask())
         os.replace(temporary, path)
     finally:
@@ -33,16 +36,33 @@ def atomic_path(path: str | os.PathLike) -> Iterator[Path]:
 def atomic_folder(path: str | os.PathLike) -> Iterator[Path]:
     """Yield a temporary folder beside ``path`` that takes its place on success."""
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(prefix=".writing-", dir=path.parent))
+    temporary = Path(tempfile.mkdtemp(prefix=_prepare(path), dir=path.parent))
     try:
         yield temporary
         os.chmod(temporary, 0o777 & ~_umask())
+        for file in temporary.rglob("*"):
+            if file.is_file():
+                _flush(file)
         if path.exists():
             shutil.rmtree(path)
         os.replace(temporary, path)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _prepare(path: Path) -> str:
+    """Make the folder of ``path`` and remove what killed jobs left there; the temporary prefix."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    prefix = f".writing-{path.name}-"
+    for left in path.parent.glob(f"{glob.escape(prefix)}*"):
+        shutil.rmtree(left) if left.is_dir() else left.unlink(missing_ok=True)
+    return prefix
+
+
+def _flush(path: Path) -> None:
+    """Have the content on the disk before the name is there, in case the machine goes down."""
+    with open(path, "rb") as file:
+        os.fsync(file.fileno())
 
 
 def _umask() -> int:
@@ -51,11 +71,18 @@ def _umask() -> int:
     return mask
 
 
-def sha256_of(path: str | os.PathLike) -> str:
-    """Hexadecimal SHA-256 of a file, or of the files of a folder by relative name."""
+def sha256_of(path: str | os.PathLike, skip: tuple[str, ...] = ()) -> str:
+    """Hexadecimal SHA-256 of a file, or of the files of a folder by relative name.
+
+    ``skip``: endings of the names of folders to leave out.
+    """
     path = Path(path)
     if path.is_dir():
-        parts = sorted(p for p in path.rglob("*") if p.is_file())
+        parts = sorted(
+            part
+            for part in path.rglob("*")
+            if part.is_file() and not any(p.name.endswith(skip) for p in part.parents if skip)
+        )
         listing = "".join(f"{p.relative_to(path).as_posix()}\0{sha256_of(p)}\n" for p in parts)
         return hashlib.sha256(listing.encode()).hexdigest()
     with open(path, "rb") as file:

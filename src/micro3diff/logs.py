@@ -9,7 +9,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from micro3diff.errors import InputError
+from micro3diff.errors import InputError, Interrupted
 
 logger = logging.getLogger("micro3diff")
 
@@ -17,8 +17,9 @@ logger = logging.getLogger("micro3diff")
 def configure_logging(log: str | None = None) -> None:
     """Send log lines, and an uncaught exception, to stderr and to the file ``log``.
 
-    An `InputError` and a full disk are shown in one line; anything else with its traceback. The
-    terminal gets it too, so that nobody has to look for the log file of a failed rule first.
+    What a user is meant to read, and a full disk, is shown in one line; anything else with its
+    traceback. The terminal gets it too, so that nobody has to look for the log file of a failed
+    rule first.
     """
     handlers: list[logging.Handler] = [logging.StreamHandler(sys.stderr)]
     if log:
@@ -39,6 +40,8 @@ def configure_logging(log: str | None = None) -> None:
 def _log_exception(kind, error, traceback) -> None:
     if issubclass(kind, InputError):
         logger.error("Error: %s", error)
+    elif issubclass(kind, Interrupted):
+        logger.warning("%s", error)
     elif _disk_is_full(error):
         logger.error(
             "Error: no space left on device (%s): free some space and run again; nothing "

@@ -17,6 +17,7 @@ from micro3diff import phases
 from micro3diff.denoisers import Denoiser, load_denoiser
 from micro3diff.errors import InputError
 from micro3diff.files import atomic_path, read_json, sha256_of, write_json
+from micro3diff.interruption import Checkpoint
 from micro3diff.planes import Alternate, Average, Evidence, Stack
 from micro3diff.samplers import karras_sigmas, sample, uniform_sigmas
 from micro3diff.volumes import read_labels, write_labels
@@ -132,16 +133,27 @@ def run_sampler(
     settings: dict,
     seed: int,
     on_step=None,
+    checkpoint: Checkpoint | None = None,
 ) -> tuple[torch.Tensor, dict]:
     """Sample labels of ``shape`` (z, y, x) with a plane rule.
 
     Returns the labels, uint8 on the CPU, and what is worth knowing of the run: network passes over
-    the volume, wall seconds, and the device.
+    the volume, wall seconds, and the device. It goes on from the state in ``checkpoint``, if any,
+    and keeps its own there.
     """
     denoiser = denoise.denoiser
     device = denoiser.device
     sigmas = noise_levels(denoiser, settings)
     started = time.perf_counter()
+    state = checkpoint.load() if checkpoint else None
+    if state:
+        denoise.network_passes = state["network_passes"]
+        started -= state["seconds"]
+
+    def keep(state: dict) -> None:
+        cost = {"network_passes": denoise.network_passes, "seconds": time.perf_counter() - started}
+        checkpoint.keep(state | cost)
+
     values = sample(
         denoise,
         sigmas,
@@ -154,6 +166,8 @@ def run_sampler(
         start=_mean_code(denoiser, settings) if settings["start"] == "mean" else None,
         harmonize_plane=settings.get("harmonize_plane", "change"),
         on_step=on_step,
+        state=state,
+        keep=keep if checkpoint else None,
     )
     labels = phases.decode(values).cpu()
     seconds = time.perf_counter() - started
@@ -178,13 +192,14 @@ def device_name(device: torch.device) -> str:
     return f"CPU with {threads} thread{'s' if threads > 1 else ''}"
 
 
-def provenance(model: str | Path, settings: dict, seed: int, precision: str) -> dict:
-    """What led to a result: seed, settings, model hash and versions."""
+def provenance(model: str | Path, settings: dict, seed: int, precision: str, **inputs) -> dict:
+    """What led to a result: seed, settings, checksums of the model and of ``inputs``, versions."""
     return {
         "seed": seed,
         "settings": settings,
         "precision": precision,
         "model_sha256": sha256_of(Path(model) / "unet"),
+        **inputs,
         "versions": {
             "micro3diff": micro3diff.__version__,
             "torch": torch.__version__,
@@ -195,37 +210,43 @@ def provenance(model: str | Path, settings: dict, seed: int, precision: str) -> 
     }
 
 
+def decisive(known: dict) -> dict:
+    """What of a `provenance` decides on the result: all but the versions of other software."""
+    return {k: v for k, v in known.items() if k != "versions"} | {
+        "micro3diff": known["versions"]["micro3diff"]
+    }
+
+
 def load_for(model, settings: dict, precision: str, device: torch.device) -> Denoiser:
     """The denoiser of a model folder as a sampler's settings want it."""
     return load_denoiser(model, device, clip=settings["clip"], precision=precision)
 
 
 def reconstruct(
-    model: str | os.PathLike,
+    denoiser: Denoiser,
+    material: Material,
+    known: dict,
     *,
-    settings: dict,
-    precision: str,
-    seed: int,
-    device: torch.device,
     volume: str | os.PathLike,
     about: str | os.PathLike,
-    slices: str | os.PathLike,
-    source: dict,
+    voxel_size: float | None,
+    unit: str,
+    checkpoint: Checkpoint | None = None,
 ) -> None:
     """Reconstruct one volume; write it as TIFF and its provenance as JSON.
 
-    ``settings`` are those of `micro3diff.config.reconstruction_settings`, with no choice left open
-    (`micro3diff.choice`). ``slices``: TIFF of the training slices; ``source``: what is known of
-    their source (source.json).
+    known : its `provenance`, whose ``settings`` leave no choice open.
+    checkpoint : where the state is kept from which a later call goes on.
     """
-    material = read_material(slices, source)
-    voxel_size, unit = source["voxel_size"], source["unit"]
-    denoiser = load_for(model, settings, precision, device)
+    settings, seed = known["settings"], known["seed"]
     denoise = plane_rule(denoiser, settings, seed, material)
-    labels, run = run_sampler(denoise, settings["shape"], settings, seed)
-    description = provenance(model, settings, seed, precision) | run
+    labels, run = run_sampler(denoise, settings["shape"], settings, seed, checkpoint=checkpoint)
+    description = known | run
     write_labels(volume, labels.numpy(), voxel_size, unit, description=description)
-    write_json(about, description | {"axes": "ZYX", "voxel_size": voxel_size, "unit": unit})
+    where = {"axes": "ZYX", "voxel_size": voxel_size, "unit": unit}
+    write_json(about, description | where | {"sha256": sha256_of(volume)})
+    if checkpoint:
+        checkpoint.remove()
 
 
 def sample_images(

@@ -44,6 +44,8 @@ def sample(
     start: torch.Tensor | None = None,
     harmonize_plane: str = "change",
     on_step: Callable | None = None,
+    state: dict | None = None,
+    keep: Callable[[dict], None] | None = None,
 ) -> torch.Tensor:
     """Sample a volume by reverse steps with harmonizing.
 
@@ -65,6 +67,8 @@ def sample(
     harmonize_plane : "change" counts a turn at every pass, so that the plane changes inside the
         harmonizing loop; "stay" counts one a step.
     on_step : called with (step, sigma, noisy volume, denoised volume, turn) at each step.
+    keep : called after each step with the state, from which a later call goes on as if it had
+        never stopped when it is given as ``state``: ``step``, ``turn``, ``volume``, ``generator``.
 
     Returns the denoised volume (channels, z, y, x), after 1 + n_h calls of ``denoise`` a step.
     """
@@ -73,14 +77,18 @@ def sample(
         return torch.randn(shape, generator=generator, device=generator.device)
 
     ends = [*map(float, sigmas[1:]), 0.0]
-    if start is None:
+    if state:
+        volume = state["volume"].to(generator.device)
+        generator.set_state(state["generator"].cpu())
+    elif start is None:
         volume = math.sqrt(1 + sigmas[0] ** 2) * noise()
     else:
         volume = start.to(generator.device) + float(sigmas[0]) * noise()
-    turn = 0
+    turn, first = (state["turn"], state["step"]) if state else (0, 0)
     repeats = [n_h] * len(ends) if isinstance(n_h, int) else n_h
     steps = list(zip(map(float, sigmas), ends, repeats, strict=True))
-    for step, (sigma, lower, n_h) in enumerate(progress(steps, len(steps), "sampling")):
+    left = progress(steps[first:], len(steps) - first, "sampling")
+    for step, (sigma, lower, n_h) in enumerate(left, start=first):
         for repeat in range(n_h + 1):
             denoised = denoise(volume, sigma, turn)
             if on_step and repeat == 0:
@@ -95,6 +103,9 @@ def sample(
                 volume += math.sqrt(added) * noise()
             if repeat < n_h:
                 volume += math.sqrt(sigma**2 - lower**2) * noise()
+        if keep:
+            random = generator.get_state()
+            keep({"step": step + 1, "turn": turn, "volume": volume, "generator": random})
     return volume
 
 

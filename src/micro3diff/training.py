@@ -4,7 +4,6 @@ import hashlib
 import json
 import logging
 import math
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -23,6 +22,7 @@ from micro3diff.denoisers import (
 )
 from micro3diff.errors import InputError
 from micro3diff.files import atomic_path
+from micro3diff.interruption import load_state, save_state, sigterm_noticed, stop, summary
 from micro3diff.logs import progress
 
 logger = logging.getLogger(__name__)
@@ -164,11 +164,7 @@ def save_checkpoint(trainer: Trainer, folder: Path) -> None:
     Those of later steps are of another training, and none of the few.
     """
     path = folder / f"step_{trainer.step:08d}.pt"
-    with atomic_path(path) as temporary:
-        with open(temporary, "wb") as file:
-            torch.save(trainer.state(), file)
-            file.flush()
-            os.fsync(file.fileno())
+    save_state(path, trainer.state())
     reached = [other for other in checkpoints(folder) if other.name <= path.name]
     for old in reached[CHECKPOINTS_KEPT:]:
         old.unlink(missing_ok=True)
@@ -178,11 +174,10 @@ def resume(trainer: Trainer, folder: Path) -> None:
     """Continue from the newest checkpoint that is whole and of this very training."""
     for path in checkpoints(folder):
         try:
-            state = torch.load(path, map_location=trainer.device, weights_only=True)
+            state = load_state(path, trainer.device)
             found = state["settings"]
         except Exception as error:  # a truncated file fails in many ways
-            reason = (str(error).splitlines() or [type(error).__name__])[0]
-            logger.warning("checkpoint %s can't be read and is ignored (%s)", path, reason)
+            logger.warning("checkpoint %s can't be read and is ignored (%s)", path, summary(error))
             continue
         if found != fingerprint(trainer.settings, trainer.images):
             logger.warning("checkpoint %s is of other settings or slices and is ignored", path)
@@ -204,8 +199,9 @@ def train(
 ) -> None:
     """Train on augmented slices and write the model folder and the loss curve.
 
-    A checkpoint is written every ``settings["checkpoint_every"]`` steps; if ``checkpoint_folder``
-    holds one of the same training, it is resumed. `InputError` if the loss is not finite.
+    A checkpoint is written every ``settings["checkpoint_every"]`` steps and after SIGTERM, which
+    ends in `interruption.Interrupted`; if ``checkpoint_folder`` holds one of the same training, it
+    is resumed. `InputError` if the loss is not finite.
 
     Parameters
     ----------
@@ -216,8 +212,11 @@ def train(
     folder = Path(checkpoint_folder)
     trainer = Trainer(images, n_phases, settings, device)
     resume(trainer, folder)
-    for _ in _training_steps(trainer, folder):
-        pass
+    with sigterm_noticed() as asked:
+        for _ in _training_steps(trainer, folder):
+            if asked() and trainer.step < settings["steps"]:
+                save_checkpoint(trainer, folder)
+                stop(f"the checkpoint of step {trainer.step} in {folder}")
     fractions = np.bincount(images.ravel(), minlength=n_phases) / images.size
     with atomic_path(loss_table) as temporary:
         pd.DataFrame(trainer.losses, columns=["step", "loss"]).to_csv(temporary, index=False)

@@ -1,5 +1,6 @@
 """Label arrays on disk: TIFF that Fiji, ParaView and tifffile read, with axes and voxel size."""
 
+import csv
 import json
 import logging
 import os
@@ -14,6 +15,23 @@ from micro3diff.errors import InputError
 from micro3diff.files import atomic_path
 
 REMEDY = "delete it and let the workflow make it again"
+
+
+def volume_path(table: str | os.PathLike, sample: int) -> Path:
+    """The volume of a row of the ``table`` of a job's volumes, beside which it lies."""
+    return Path(table).parent / f"volume_{sample:03d}.tif"
+
+
+def volumes_of(table: str | os.PathLike) -> list[Path]:
+    """The volumes of all rows of such a table; InputError if one is not there any more."""
+    with open(table, encoding="utf-8", newline="") as file:
+        paths = [volume_path(table, int(row["sample"])) for row in csv.DictReader(file)]
+    for path in paths:
+        if not path.exists():
+            raise InputError(
+                f"{path}: is missing, although {table} tells of it; delete that table and run again"
+            )
+    return paths
 
 
 def write_labels(

@@ -16,9 +16,16 @@ import tifffile
 import torch
 
 from micro3diff import config
+from micro3diff.batch import RUN_COLUMNS
 from micro3diff.errors import InputError
 from micro3diff.files import read_json, sha256_of
-from micro3diff.volumes import read_description, read_labels, read_voxel_size
+from micro3diff.volumes import (
+    read_description,
+    read_labels,
+    read_voxel_size,
+    volume_path,
+    volumes_of,
+)
 
 REPOSITORY = Path(__file__).parents[2]
 SCRIPTS = REPOSITORY / "workflow" / "scripts"
@@ -48,7 +55,7 @@ def run(rule: str, input: Files, output: Files, mirror: str | None = None, **par
         input=input,
         output=output,
         params=SimpleNamespace(**params),
-        config={"run": {"device": "cpu", "mirror": mirror}},
+        config={"run": {"device": "cpu", "mirror": mirror, "checkpoint_minutes": 5}},
         log=[str(log)],
         threads=1,
     )
@@ -155,28 +162,27 @@ def choice(folder, material, model, source, slices, reference) -> Path:
         volumes=1,
         precision="fp32",
         seed=900_000,
-        how=measurement(material),
+        how={key: material["evaluate"][key] for key in ("phase", "dimension", "along")},
     )
     return path
 
 
 @pytest.fixture(scope="module")
-def volumes(folder, material, model, source, slices, choice) -> list[Files]:
-    """Two volumes under `evidence` without harmonizing steps."""
-    made = []
+def volumes(folder, material, model, source, slices, choice) -> list[Path]:
+    """Tables of two jobs with a volume each under `evidence` without harmonizing steps."""
+    tables = []
     for sample in range(2):
-        stem = f"{folder}/evidence_nh0/volume_{sample:03d}"
-        files = Files(volume=f"{stem}.tif", about=f"{stem}.json")
+        tables.append(folder / "evidence_nh0" / f"volumes_{sample:03d}-{sample:03d}.csv")
         run(
             "reconstruct",
             Files(model=model, slices=slices, source=source.about, choice=choice),
-            files,
+            Files(tables[-1]),
             settings=config.reconstruction_settings(material, "evidence", 0),
             precision="fp32",
-            seed=sample,
+            seed=0,
+            samples=(sample, sample + 1),
         )
-        made.append(files)
-    return made
+    return tables
 
 
 @pytest.fixture(scope="module")
@@ -189,7 +195,7 @@ def reference(folder, material, source) -> Path:
 @pytest.fixture(scope="module")
 def curves(folder, material, volumes, source) -> Path:
     path = folder / "evidence_nh0" / "curves.csv"
-    files = Files(volumes=[v.volume for v in volumes], about=source.about)
+    files = Files(volumes=volumes, about=source.about)
     run("curves", files, Files(path), how=measurement(material))
     return path
 
@@ -214,7 +220,7 @@ def tables(folder, reference, curves) -> Files:
 @pytest.fixture(scope="module")
 def timings(folder, volumes, check_2d) -> Path:
     path = folder.parent / "tables" / "timings.csv"
-    files = Files(volumes=[v.about for v in volumes], images=[check_2d.about])
+    files = Files(volumes=volumes, images=[check_2d.about])
     run("timings", files, Files(path))
     return path
 
@@ -323,20 +329,22 @@ def test_score_2d_has_both_errors(scores):
 
 def test_a_volume_has_axes_and_voxel_size(volumes):
     """The contract: uint8 labels in a TIFF that other programs understand."""
-    for files in volumes:
-        with tifffile.TiffFile(files.volume) as tif:
+    for table in volumes:
+        (path,) = volumes_of(table)
+        with tifffile.TiffFile(path) as tif:
             assert tif.series[0].axes == "ZYX"
             assert tif.series[0].dtype == np.uint8
             assert tif.imagej_metadata["spacing"] == 2.5
-        labels = read_labels(files.volume)
+        labels = read_labels(path)
         assert labels.shape == (SIDE, SIDE, SIDE) and labels.max() <= 1
-        assert read_voxel_size(files.volume) == (2.5, "µm")
+        assert read_voxel_size(path) == (2.5, "µm")
 
 
 def test_a_volume_has_its_provenance(volumes, model):
     """The contract: seed, settings, model hash, versions, wall time, network passes."""
-    for sample, files in enumerate(volumes):
-        about = read_json(files.about)
+    for sample, table in enumerate(volumes):
+        path = volume_path(table, sample)
+        about = read_json(path.with_suffix(".json"))
         assert about["seed"] == sample
         assert about["settings"]["rule"] == "evidence" and about["settings"]["n_h"] == 0
         assert about["settings"]["steps"] == 4
@@ -344,7 +352,7 @@ def test_a_volume_has_its_provenance(volumes, model):
         assert {"micro3diff", "torch", "numpy", "python"} <= about["versions"].keys()
         assert about["wall_seconds"] > 0 and about["network_passes"] > 0
         assert about["device"].startswith("CPU")
-        assert about["settings"] == read_description(files.volume)["settings"]
+        assert about["settings"] == read_description(path)["settings"]
 
 
 def test_reference_and_curves_have_the_same_lags(reference, curves):
@@ -400,7 +408,7 @@ def test_choose_fills_what_is_open(choice, volumes):
     found = read_json(choice)
     assert found["settings"]["slab"] == 50.0 and found["seeds"] == [900_000]
     assert found["settings"]["weight"] == found["tried"][0]["weight"]
-    used = read_json(volumes[0].about)["settings"]
+    used = read_json(volume_path(volumes[0], 0).with_suffix(".json"))["settings"]
     assert found["settings"].items() <= used.items()
 
 
@@ -415,17 +423,16 @@ def test_trace_holds_snapshots(trace):
 def figure_inputs(folder, source, slices, check_2d, scores, volumes, reference, curves) -> dict:
     """Inputs and parameters of the scripts of the figures that show volumes and curves."""
     cases = [("evidence", 0)]
-    both = [files.volume for files in volumes]
     training = Files(labels=source.labels, about=source.about, slices=slices)
     denoiser = {"slices": slices, "samples": check_2d.images, "scores": scores}
     unit = {"unit": "µm", "voxel_size": 2.5}
     return {
         "figure_training": (training, {"title": "Balls"}),
         "figure_denoiser": (Files(loss=folder / "loss.csv", **denoiser), {}),
-        "figure_volume": (Files(both[0]), {"inverted": True}),
+        "figure_volume": (Files(volumes[0]), {"inverted": True}),
         "figure_curves": (Files(reference=reference, curves=[curves]), {"cases": cases, **unit}),
-        "figure_2": (Files(both[0]), {"cases": cases}),
-        "figure_S1": (Files(*both), {"titles": ["Balls"], "samples": 2}),
+        "figure_2": (Files(volumes[0]), {"cases": cases}),
+        "figure_S1": (Files(*volumes), {"titles": ["Balls"], "samples": 2}),
     }
 
 
@@ -476,6 +483,34 @@ def test_figures_12_and_14_come_from_one_trace(tmp_path, trace):
     assert_drawn(sections, cubes)
 
 
+def test_provenance_leads_back(folder, slices, model, volumes, source, tables, tmp_path):
+    """From each table and volume to configuration, code, environments, seeds and checksums."""
+    origins = {"source": source.about, "slices": slices, "model": model, "volumes": volumes}
+    path = tmp_path / "provenance.json"
+    run(
+        "provenance",
+        Files(results=list(tables)),
+        Files(path),
+        config={"run": {"seed": 0}},
+        workflow=str(REPOSITORY),
+        materials={"balls": origins},
+    )
+    known = read_json(path)
+    assert known["config"]["run"]["seed"] == 0
+    assert set(known["results_sha256"]) == set(tables)
+    assert known["results_sha256"][tables.errors] == sha256_of(tables.errors)
+    assert known["code_sha256"]["Snakefile"] == sha256_of(REPOSITORY / "Snakefile")
+    assert "figures.yaml" in known["environments_sha256"]
+    balls = known["materials"]["balls"]
+    assert [volume["seed"] for volume in balls["volumes"]] == [0, 1]
+    for volume in balls["volumes"]:
+        assert volume["sha256"] == sha256_of(volume["file"])
+        assert volume["model_sha256"] == balls["model_sha256"] == sha256_of(model / "unet")
+        assert volume["slices_sha256"] == balls["slices_sha256"] == sha256_of(slices)
+    assert balls["source"]["origin"]["generator"] == "spheres"
+    assert balls["model"]["train"]["seed"] == 0
+
+
 # The sampler benchmark
 
 
@@ -485,13 +520,13 @@ def benchmark_case(folder, material, model, source, slices, choice) -> Files:
     case = folder.parent / "benchmarks" / "balls" / "evidence_nh0_steps3"
     files = Files(runs=case / "runs.csv", curves=case / "curves.csv")
     run(
-        "benchmark_volumes",
+        "reconstruct",
         Files(model=model, slices=slices, source=source.about, choice=choice),
         Files(files.runs),
         settings=config.reconstruction_settings(material, "evidence", 0, steps=3),
         precision="fp32",
         seed=1_000_000,
-        volumes=2,
+        samples=(0, 2),
     )
     inputs = Files(runs=files.runs, about=source.about)
     run("benchmark_curves", inputs, Files(files.curves), how=measurement(material))
@@ -541,7 +576,7 @@ def samplers(folder, benchmark_case, floor, scores) -> Path:
 def test_benchmark_volumes_are_made_in_one_job(benchmark_case, model):
     """Their cost in a table, their provenance beside them."""
     table = pd.read_csv(benchmark_case.runs)
-    assert list(table.columns) == ["sample", "seed", "network_passes", "wall_seconds", "device"]
+    assert list(table.columns) == RUN_COLUMNS
     assert list(table["seed"]) == [1_000_000, 1_000_001]
     about = read_json(Path(benchmark_case.runs).with_name("volume_001.json"))
     assert about["settings"]["steps"] == 3 and about["seed"] == 1_000_001
@@ -639,6 +674,7 @@ ALL_SCRIPTS = sorted(SCRIPTS.glob("*.py"))
 def test_rules_and_scripts_have_the_same_names():
     """Whoever reads a rule finds its script, and the other way round."""
     rules = rules_with_scripts()
+    assert rules.pop("benchmark_volumes") == "reconstruct.py", "they differ in their names alone"
     assert rules == {name: f"{name}.py" for name in rules}
     assert {path.stem for path in ALL_SCRIPTS} == rules.keys()
 
@@ -668,10 +704,10 @@ def test_scripts_are_thin(path):
 def test_scripts_use_what_their_rules_declare(path):
     """No script looks at wildcards, config or resources behind its rule's back.
 
-    Device and mirror are the exceptions: as parameters, a change would make all models again.
+    What decides on no result is the exception: as a parameter, a change would make all again.
     """
     text = path.read_text(encoding="utf-8").replace("choose_device(snakemake.config)", "")
-    text = text.replace('snakemake.config["run"]["mirror"]', "")
+    text = re.sub(r'snakemake\.config\["run"\]\["(mirror|checkpoint_minutes)"\]', "", text)
     used = set(re.findall(r"snakemake\.(\w+)", text))
     assert used <= {"input", "output", "params", "log", "threads"}
 

@@ -1,23 +1,19 @@
 """The sampler benchmark: analytic curves, floors against repeated draws, copies that are found."""
 
-import json
 import math
-import os
 
 import numpy as np
 import pandas as pd
 import pytest
 import tifffile
-import torch
 
 from micro3diff import config
-from micro3diff.benchmark import denoisers, errors, memorisation, volumes
-from micro3diff.benchmark.paths import volume_path
+from micro3diff.benchmark import denoisers, errors, memorisation
 from micro3diff.benchmark.real import Real, cut_real, read_real, write_real
 from micro3diff.evaluation import curve_table, curve_values, score_images
 from micro3diff.metrics import error_rate, specific_surface, two_point_correlation
 from micro3diff.slices import TRANSFORMS
-from micro3diff.volumes import read_labels
+from micro3diff.volumes import read_labels, volume_path
 
 HOW = {"phase": 1, "dimension": "auto", "max_lag": 6, "along": "axes"}
 
@@ -318,69 +314,6 @@ def test_tiles_of_a_micrograph_are_held_against_the_rest_of_it():
 
 
 # Volumes
-
-
-@pytest.fixture
-def job(tmp_path, monkeypatch):
-    """`make_volumes` with a stand-in for the reconstruction that counts its calls."""
-    (tmp_path / "model" / "unet").mkdir(parents=True)
-    (tmp_path / "model" / "unet" / "weights").write_text("1")
-    (tmp_path / "slices.tif").touch()
-    os.utime(tmp_path / "slices.tif", (1, 1))
-    made = []
-
-    def reconstruct(model, *, settings, precision, seed, volume, about, **options):
-        made.append(seed)
-        assert options["device"] == torch.device("cpu")
-        volume.parent.mkdir(parents=True, exist_ok=True)
-        volume.write_text("labels")
-        known = volumes.provenance(model, settings, seed, precision)
-        run = {"network_passes": 7, "wall_seconds": 0.5, "device": "CPU"}
-        about.write_text(json.dumps(known | run))
-
-    monkeypatch.setattr(volumes, "reconstruct", reconstruct)
-
-    def run(volumes_=3, **changes):
-        made.clear()
-        how = {"settings": {"steps": 5}, "precision": "fp32", "seed": 1_000_000}
-        volumes.make_volumes(
-            tmp_path / "model",
-            tmp_path / "case" / "runs.csv",
-            volumes=volumes_,
-            device=torch.device("cpu"),
-            slices=tmp_path / "slices.tif",
-            **how | changes,
-        )
-        return list(made)
-
-    run.folder = tmp_path
-    return run
-
-
-def test_a_killed_job_goes_on(job):
-    """What is there is kept: with the same seed, settings and model, however many there are."""
-    runs = job.folder / "case" / "runs.csv"
-    assert job() == [1_000_000, 1_000_001, 1_000_002]
-    table = pd.read_csv(runs)
-    assert list(table.columns) == ["sample", "seed", "network_passes", "wall_seconds", "device"]
-    assert table["seed"].tolist() == [1_000_000, 1_000_001, 1_000_002]
-    runs.unlink()
-    volume_path(runs, 1).unlink()
-    assert job(4) == [1_000_001, 1_000_003]
-    assert len(pd.read_csv(runs)) == 4
-    assert job() == [] and len(pd.read_csv(runs)) == 3
-
-
-def test_a_volume_of_something_else_is_made_again(job):
-    """Other settings, another seed, another model, newer slices."""
-    assert len(job()) == 3
-    assert len(job(settings={"steps": 6})) == 3
-    assert job(settings={"steps": 6}, seed=1_000_001) == [1_000_001, 1_000_002, 1_000_003]
-    (job.folder / "model" / "unet" / "weights").write_text("2")
-    assert len(job(settings={"steps": 6}, seed=1_000_001)) == 3
-    os.utime(job.folder / "slices.tif")
-    os.utime(job.folder / "slices.tif", (2**31, 2**31))
-    assert len(job(settings={"steps": 6}, seed=1_000_001)) == 3
 
 
 def test_measure_runs_reads_the_volumes_of_the_table(tmp_path):

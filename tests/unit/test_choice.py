@@ -75,7 +75,7 @@ def job(tmp_path, model_folder, material, monkeypatch):
     tifffile.imwrite(
         slices, (rng.random((8, 16, 16)) < 0.577).astype(np.uint8), photometric="minisblack"
     )
-    how = {"phase": 1, "dimension": "auto", "max_lag": 4, "along": "axes"}
+    how = {"phase": 1, "dimension": "auto", "along": "axes"}
 
     def sampled(rule, shape, settings, seed):
         assert rule.weight == settings["weight"] and rule.slab == settings["slab"]

@@ -35,6 +35,18 @@ def test_a_failure_leaves_what_was_there(tmp_path, error, existing):
     assert not existing or path.read_text() == "old"
 
 
+def test_what_a_killed_job_left_is_removed(tmp_path):
+    """The next one that writes the same file does so; it touches nobody else's."""
+    (tmp_path / ".writing-data.csv-abc.csv").write_text("half")
+    (tmp_path / ".writing-model-abc").mkdir()
+    (tmp_path / ".writing-data.csv.gz-abc.gz").write_text("another file, being written")
+    with atomic_path(tmp_path / "data.csv") as temporary:
+        temporary.write_text("whole")
+    with atomic_folder(tmp_path / "model"):
+        pass
+    assert sorted(os.listdir(tmp_path)) == [".writing-data.csv.gz-abc.gz", "data.csv", "model"]
+
+
 def test_permissions_follow_the_umask(tmp_path):
     """Results can be read by whom the user lets read, unlike temporary files."""
     old = os.umask(0o027)

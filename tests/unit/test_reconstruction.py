@@ -7,7 +7,8 @@ import pytest
 import tifffile
 import torch
 
-from micro3diff import reconstruction
+from micro3diff import batch
+from micro3diff.batch import make_volumes
 from micro3diff.config import reconstruction_settings
 from micro3diff.denoisers import load_denoiser
 from micro3diff.errors import InputError
@@ -19,11 +20,10 @@ from micro3diff.reconstruction import (
     harmonizing_steps,
     noise_levels,
     plane_rule,
-    reconstruct,
     sample_images,
     trace,
 )
-from micro3diff.volumes import read_description, read_labels, read_voxel_size
+from micro3diff.volumes import read_description, read_labels, read_voxel_size, volume_path
 
 CPU = torch.device("cpu")
 MATERIAL = Material([0.75, 0.25], 0.7 * 0.8 ** np.arange(11))
@@ -51,18 +51,19 @@ def job(tmp_path, model_folder, material, slices):
     """Reconstruct a volume; returns its path and its provenance."""
 
     def run_job(name="volume", rule="evidence", n_h=0, seed=1, model=model_folder, **changes):
-        path = tmp_path / "results" / f"{name}.tif"
-        reconstruct(
+        table = tmp_path / "results" / name / "volumes_000-000.csv"
+        make_volumes(
             model,
+            table,
+            samples=range(1),
             settings=settings_of(material, rule, n_h) | changes,
             precision="fp32",
             seed=seed,
             device=CPU,
-            volume=path,
-            about=path.with_suffix(".json"),
             slices=slices,
             source=SOURCE,
         )
+        path = volume_path(table, 0)
         return path, json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
 
     return run_job
@@ -137,7 +138,7 @@ def test_failure_leaves_nothing_behind(job, tmp_path, monkeypatch):
     """A size that does not fit, and a full disk."""
     with pytest.raises(InputError, match="multiples of 2"):
         job(shape=[8, 8, 9])
-    assert not list((tmp_path).glob("results/*"))
+    assert not [path for path in tmp_path.glob("results/**/*") if path.is_file()]
 
     def no_space(path, *args, **kwargs):
         with open(path, "wb") as file:
@@ -147,7 +148,7 @@ def test_failure_leaves_nothing_behind(job, tmp_path, monkeypatch):
     monkeypatch.setattr(tifffile, "imwrite", no_space)
     with pytest.raises(OSError):
         job()
-    assert not list((tmp_path).glob("results/*"))
+    assert not [path for path in tmp_path.glob("results/**/*") if path.is_file()]
 
 
 def test_more_steps_than_the_model_has(job):
@@ -203,8 +204,8 @@ def test_the_volume_fraction_is_reached(job, monkeypatch):
         def __call__(self, noisy, sigma):
             return torch.tanh(self.odds + noisy / sigma**2)
 
-    real = reconstruction.load_for
-    monkeypatch.setattr(reconstruction, "load_for", lambda *args: Knowing(real(*args)))
+    real = batch.load_for
+    monkeypatch.setattr(batch, "load_for", lambda *args: Knowing(real(*args)))
     settings = {"alternate_below": 0, "sigma_min": 0.3, "steps": 50, "shape": [24, 24, 24]}
     for wanted, expected in ((None, 0.25), (0.15, 0.15), (0.6, 0.6)):  # 0.25: the source's
         path, _ = job(f"volume{wanted}", volume_fraction=wanted, **settings)

@@ -1,15 +1,17 @@
 """Training learns, resumes as if never stopped, and stops in time when it diverges."""
 
 import logging
+import os
+import signal
 
 import numpy as np
 import pandas as pd
 import pytest
 import torch
 
-from micro3diff import phases, training
+from micro3diff import phases
 from micro3diff.denoisers import load_denoiser
-from micro3diff.errors import InputError
+from micro3diff.errors import InputError, Interrupted
 from micro3diff.training import LOSS_INTERVAL, Trainer, checkpoints, train
 
 CPU = torch.device("cpu")
@@ -81,6 +83,25 @@ def test_a_resumed_training_is_the_uninterrupted_one(run, tmp_path, caplog, sett
     assert "resuming at step 2" in caplog.text
     assert same(tmp_path / "whole", tmp_path / "resumed")
     assert checkpoints(tmp_path / "resumed" / "checkpoints") == []
+
+
+def test_sigterm_writes_a_checkpoint(run, tmp_path, monkeypatch):
+    """The training ends at once, and goes on to the same weights."""
+    run("whole")
+    update = Trainer.update
+
+    def update_and_signal(self):
+        if self.step == 16:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return update(self)
+
+    with monkeypatch.context() as patch, pytest.raises(Interrupted, match="checkpoint of step 17"):
+        patch.setattr(Trainer, "update", update_and_signal)
+        run("resumed")
+    folder = tmp_path / "resumed" / "checkpoints"
+    assert [p.name for p in checkpoints(folder)] == ["step_00000017.pt", "step_00000010.pt"]
+    run("resumed")
+    assert same(tmp_path / "whole", tmp_path / "resumed")
 
 
 def test_a_truncated_checkpoint_is_ignored_with_a_warning(run, tmp_path, caplog):
@@ -255,7 +276,7 @@ def test_a_checkpoint_that_fails_leaves_nothing(run, tmp_path, monkeypatch):
             raise OSError(28, "No space left on device")
         real(state, file)
 
-    monkeypatch.setattr(training.torch, "save", save)
+    monkeypatch.setattr(torch, "save", save)
     with pytest.raises(OSError):
         run("one")
     assert [path.name for path in folder.iterdir()] == ["step_00000010.pt"]

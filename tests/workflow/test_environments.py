@@ -23,7 +23,8 @@ PACKAGES = {
     "vtkmodules": "vtk",
     "yaml": "pyyaml",
 }
-PYPI = {"pytorch": "torch"}
+PYPI = {"pytorch-cpu": "torch", "pytorch-gpu": "torch"}
+VARIANTS = ["torch-cpu.yaml", "torch-cuda.yaml"]  # of the environment TORCH
 # MCRpy does not run with the lock's numpy.
 LOCKS = {"mcrpy.yaml": {"mcrpy": "0.2.0", "tensorflow": "2.15.1", "numpy": "1.26.4"}}
 
@@ -140,6 +141,11 @@ def environment(file: Path) -> dict[str, str]:
     return {name: version[0] if version else "" for name, *version in split}
 
 
+def given(file: Path) -> set[str]:
+    """The packages of an environment file, whatever device they are built for."""
+    return {re.sub("^pytorch-.*", "pytorch", name) for name in environment(file)}
+
+
 def rule_files() -> list[tuple[str, str | None, str | None]]:
     """Name, script and environment file of each rule."""
     found = []
@@ -147,8 +153,9 @@ def rule_files() -> list[tuple[str, str | None, str | None]]:
         for block in re.split(r"^(?=rule )", path.read_text(encoding="utf-8"), flags=re.MULTILINE):
             if name := re.match(r"rule (\w+):", block):
                 script = re.search(r'script:\s*"\.\./scripts/(.+?)"', block)
-                conda = re.search(r'conda:\s*"\.\./\.\./envs/(.+?)"', block)
-                found.append((name[1], script and script[1], conda and conda[1]))
+                conda = re.search(r'conda:\s*(?:"\.\./\.\./envs/(.+?)"|TORCH\b)', block)
+                files = [None] if not conda else [conda[1]] if conda[1] else VARIANTS
+                found += [(name[1], script and script[1], file) for file in files]
     return found
 
 
@@ -164,12 +171,12 @@ def test_every_rule_has_an_environment():
     assert used == {path.name for path in ENVIRONMENTS}
 
 
-@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule[0])
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: f"{rule[0]}-{rule[2]}")
 def test_an_environment_has_what_the_script_imports(rule):
     """No package leaks in from Snakemake's own environment."""
     name, script, conda = rule
     needed = packages_of(REPOSITORY / "workflow" / "scripts" / script)
-    missing = needed - environment(REPOSITORY / "envs" / conda).keys()
+    missing = needed - given(REPOSITORY / "envs" / conda)
     assert not missing, f"envs/{conda} lacks {sorted(missing)}, which {script} imports"
 
 
@@ -181,7 +188,7 @@ def test_an_environment_has_nothing_that_no_script_imports(path):
         indirect |= {"pip", "scipy"}
     scripts = [script for _, script, conda in RULES if conda == path.name]
     used = set().union(*(packages_of(REPOSITORY / "workflow/scripts" / s) for s in scripts))
-    assert environment(path).keys() - indirect <= used
+    assert given(path) - indirect <= used
 
 
 @pytest.mark.parametrize("path", ENVIRONMENTS, ids=lambda path: path.name)

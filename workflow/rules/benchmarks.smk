@@ -17,7 +17,7 @@ rule benchmark_volumes:
     log:
         "results/logs/benchmarks/{material}/{plane_rule}_nh{n_h}_steps{steps}.log",
     conda:
-        "../../envs/torch.yaml"
+        TORCH
     threads: 4
     resources:
         gpu=GPUS,
@@ -27,9 +27,9 @@ rule benchmark_volumes:
         settings=benchmark_settings,
         precision=lambda w: MATERIALS[w.material]["train"]["precision"],
         seed=BENCHMARK["seed"] * 1_000_000,
-        volumes=benchmark_volumes,
+        samples=lambda w: (0, benchmark_volumes(w)),
     script:
-        "../scripts/benchmark_volumes.py"
+        "../scripts/reconstruct.py"
 
 
 rule benchmark_curves:

@@ -1,7 +1,9 @@
 """What the rules share: the checked configuration, names, and the figures of each material."""
 
+import re
 import shutil
 import sys
+import time
 from pathlib import Path
 
 # the Snakefile's folder, also when this workflow is a module of another one
@@ -34,7 +36,10 @@ MATERIALS = {name: settings["materials"][name] for name in RUN["materials"]}
 CASES = cases(settings)
 SAMPLES = RUN["samples"]
 BENCHMARK = settings["benchmark"]
+STARTED = time.time()
 GPUS = 0 if RUN["device"] == "cpu" else 1
+TORCH = f"../../envs/torch-{'cuda' if GPUS else 'cpu'}.yaml"
+VOLUMES_PER_JOB = RUN["volumes_per_job"]
 DOWNLOADS = {
     download_name(material["source"]["url"]): material["source"]
     for material in MATERIALS.values()
@@ -42,6 +47,11 @@ DOWNLOADS = {
 }
 TRAINED = [name for name, material in MATERIALS.items() if not material["model"]]
 ADOPTED = [name for name, material in MATERIALS.items() if material["model"]]
+
+
+if RUN["container"]:
+
+    containerized: RUN["container"]
 
 
 def one_of(names):
@@ -53,7 +63,8 @@ wildcard_constraints:
     material=one_of(MATERIALS),
     plane_rule="alternate|average|evidence",
     n_h=r"\d+",
-    sample=r"\d\d\d+",
+    first=r"\d\d\d+",
+    last=r"\d\d\d+",
     steps=r"\d+",
 
 
@@ -62,10 +73,13 @@ def case_folder(plane_rule, n_h):
     return f"{plane_rule}_nh{n_h}"
 
 
-def volume_files(material, plane_rule, n_h, suffix, samples=SAMPLES):
-    """The volumes of a case (suffix tif) or their provenance (json)."""
+def volume_tables(material, plane_rule, n_h, samples=SAMPLES):
+    """The tables beside which the first ``samples`` volumes of a case lie, one of each job."""
     folder = f"results/{material}/{case_folder(plane_rule, n_h)}"
-    return [f"{folder}/volume_{sample:03d}.{suffix}" for sample in range(samples)]
+    return [
+        f"{folder}/volumes_{first:03d}-{min(first + VOLUMES_PER_JOB, SAMPLES) - 1:03d}.csv"
+        for first in range(0, samples, VOLUMES_PER_JOB)
+    ]
 
 
 def source_file(wildcards):
@@ -164,9 +178,9 @@ def material_of(kind):
     return lambda w: MATERIALS[names[w.figure]]
 
 
-def volume_pattern(case, sample=0):
-    """Pattern of one volume of a case, the material left open."""
-    return volume_files("{material}", *case, "tif", sample + 1)[sample]
+def first_volume(case):
+    """Pattern of the table of a case's first volume, the material left open."""
+    return volume_tables("{material}", *case, samples=1)[0]
 
 
 def figure_files(name):
@@ -248,6 +262,25 @@ def benchmark_results(wildcards):
     tables = ["samplers.csv", "denoisers.csv", "memorisation.csv"]
     names = [*tables, *(f"{name}.png" for name in MATERIALS)]
     return [f"results/benchmarks/{name}" for name in names]
+
+
+def tell_failures(since):
+    """Print the tracebacks that are in the SLURM logs of failed jobs alone.
+
+    A job that fails before its script begins, for want of a package, has an empty log of its own,
+    and `show-failed-logs` stops there. ``since`` tells this run's logs from older ones.
+    """
+
+    def new(folder):
+        paths = sorted(Path(folder).rglob("*.log"))
+        recent = [path for path in paths if path.stat().st_mtime >= since]
+        return {path: path.read_text("utf-8", "replace") for path in recent}
+
+    own = new("results/logs").values()
+    for path, text in new(".snakemake/slurm_logs").items():
+        said = re.search(r"^Traceback .*?(?=^RuleException)", text, re.S | re.M)
+        if said and not any(said[0].strip() in log for log in own):
+            print(f"\n{path}:\n{said[0]}", file=sys.stderr)
 
 
 def require_sbatch():

@@ -16,7 +16,7 @@ rule train:
         material=one_of(TRAINED),
     priority: 50
     conda:
-        "../../envs/torch.yaml"
+        TORCH
     threads: 4
     resources:
         gpu=GPUS,
@@ -41,7 +41,7 @@ rule adopt:
         material=one_of(ADOPTED),
     priority: 50
     conda:
-        "../../envs/torch.yaml"
+        TORCH
     resources:
         mem_mb=4000,
         runtime=10,
@@ -60,7 +60,7 @@ rule sample_2d:
         "results/logs/sample_2d/{material}.log",
     priority: 40
     conda:
-        "../../envs/torch.yaml"
+        TORCH
     threads: 4
     resources:
         gpu=GPUS,

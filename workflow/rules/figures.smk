@@ -44,7 +44,7 @@ rule figure_denoiser:
 
 rule figure_volume:
     input:
-        of_figure("volume", volume_pattern(best_case())),
+        of_figure("volume", first_volume(best_case())),
     output:
         report_figure("Volumes", material="{figure}"),
     log:
@@ -85,7 +85,7 @@ rule figure_curves:
 
 rule figure_2:
     input:
-        [volume_pattern(case).format(material=SHOWCASE) for case in CASES],
+        [first_volume(case).format(material=SHOWCASE) for case in CASES],
     output:
         report_figure("Volumes", "figure_2", material="effect of n_h"),
     log:
@@ -144,9 +144,9 @@ GALLERY_SAMPLES = min(4, SAMPLES)
 rule figure_S1:
     input:
         [
-            volume_pattern(best_case(), sample).format(material=name)
+            table
             for name in MATERIALS
-            for sample in range(GALLERY_SAMPLES)
+            for table in volume_tables(name, *best_case(), GALLERY_SAMPLES)
         ],
     output:
         report_figure("Volumes", "figure_S1", material="several volumes"),

@@ -23,7 +23,7 @@ rule reference:
 
 rule curves:
     input:
-        volumes=lambda w: volume_files(w.material, w.plane_rule, w.n_h, "tif"),
+        volumes=lambda w: volume_tables(w.material, w.plane_rule, w.n_h),
         about=rules.source.output.about,
     output:
         "results/{material}/{plane_rule}_nh{n_h}/curves.csv",
@@ -86,10 +86,10 @@ rule error_rates:
 rule timings:
     input:
         volumes=[
-            file
+            table
             for name in MATERIALS
             for plane_rule, n_h in CASES
-            for file in volume_files(name, plane_rule, n_h, "json")
+            for table in volume_tables(name, plane_rule, n_h)
         ],
         images=[f"results/{name}/check_2d.json" for name in MATERIALS],
     output:

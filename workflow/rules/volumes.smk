@@ -1,18 +1,19 @@
-"""From the 2D denoiser to volumes, one job a volume."""
+"""From the 2D denoiser to volumes, several of them in a job."""
 
 
 rule choose:
     """The settings of the rule evidence that the configuration leaves open."""
     input:
         **RECONSTRUCTION_INPUTS,
-        reference="results/{material}/reference.csv",
+        # other lags are no reason to choose anew
+        reference=ancient("results/{material}/reference.csv"),
     output:
         "results/{material}/evidence.json",
     log:
         "results/logs/choose/{material}.log",
     priority: 30
     conda:
-        "../../envs/choose.yaml"
+        TORCH
     threads: 4
     resources:
         gpu=GPUS,
@@ -23,31 +24,36 @@ rule choose:
         volumes=lambda w: MATERIALS[w.material]["reconstruct"]["evidence"]["choose"],
         precision=lambda w: MATERIALS[w.material]["train"]["precision"],
         seed=RUN["seed"] * 1_000_000 + SELECTION_SEED,
-        how=lambda w: measurement(w.material),
+        how=lambda w: {
+            key: value
+            for key, value in measurement(w.material).items()
+            if key != "max_lag"
+        },
     script:
         "../scripts/choose.py"
 
 
 rule reconstruct:
+    """The volumes lie beside their table; a killed job keeps those that it has made."""
     input:
         **RECONSTRUCTION_INPUTS,
         choice=choice_file,
     output:
-        volume="results/{material}/{plane_rule}_nh{n_h}/volume_{sample}.tif",
-        about="results/{material}/{plane_rule}_nh{n_h}/volume_{sample}.json",
+        "results/{material}/{plane_rule}_nh{n_h}/volumes_{first}-{last}.csv",
     log:
-        "results/logs/reconstruct/{material}/{plane_rule}_nh{n_h}/volume_{sample}.log",
+        "results/logs/reconstruct/{material}/{plane_rule}_nh{n_h}/volumes_{first}-{last}.log",
     conda:
-        "../../envs/torch.yaml"
+        TORCH
     threads: 4
     resources:
         gpu=GPUS,
         mem_mb=16000,
-        runtime=240,
+        runtime=720,
     params:
         settings=reconstruction,
         precision=lambda w: MATERIALS[w.material]["train"]["precision"],
-        seed=lambda w: RUN["seed"] * 1_000_000 + int(w.sample),
+        seed=RUN["seed"] * 1_000_000,
+        samples=lambda w: (int(w.first), int(w.last) + 1),
     script:
         "../scripts/reconstruct.py"
 
@@ -65,7 +71,7 @@ rule trace:
     log:
         "results/logs/trace.log",
     conda:
-        "../../envs/torch.yaml"
+        TORCH
     threads: 4
     resources:
         gpu=GPUS,

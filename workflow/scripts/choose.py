@@ -23,4 +23,5 @@ if __name__ == "__main__":
         reference=pd.read_csv(snakemake.input.reference),
         how=snakemake.params.how,
         path=snakemake.output[0],
+        seconds=60 * snakemake.config["run"]["checkpoint_minutes"],
     )

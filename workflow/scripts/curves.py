@@ -3,7 +3,7 @@
 from micro3diff.evaluation import measure, resolve_dimension, write_table
 from micro3diff.files import read_json
 from micro3diff.logs import configure_logging
-from micro3diff.volumes import read_labels
+from micro3diff.volumes import read_labels, volumes_of
 
 if __name__ == "__main__":
     configure_logging(snakemake.log[0])
@@ -11,4 +11,5 @@ if __name__ == "__main__":
     # volumes are judged in the dimension that the source was seen in
     kind = read_json(snakemake.input.about)["kind"]
     how = how | {"dimension": resolve_dimension(kind, how["dimension"])}
-    write_table(snakemake.output[0], measure(map(read_labels, snakemake.input.volumes), **how))
+    paths = [path for table in snakemake.input.volumes for path in volumes_of(table)]
+    write_table(snakemake.output[0], measure(map(read_labels, paths), **how))

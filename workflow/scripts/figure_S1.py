@@ -2,14 +2,16 @@
 
 from micro3diff.figures.volumes import plot_gallery
 from micro3diff.logs import configure_logging
-from micro3diff.volumes import read_labels
+from micro3diff.volumes import read_labels, volumes_of
 
 if __name__ == "__main__":
     configure_logging(snakemake.log[0])
-    volumes = [read_labels(path) for path in snakemake.input]
-    count = snakemake.params.samples
-    rows = {
-        title: volumes[row * count : (row + 1) * count]
-        for row, title in enumerate(snakemake.params.titles)
-    }
+    titles, tables = snakemake.params.titles, list(snakemake.input)
+    each = len(tables) // len(titles)  # tables of a material
+    rows = {}
+    for row, title in enumerate(titles):
+        paths = [
+            path for table in tables[row * each : (row + 1) * each] for path in volumes_of(table)
+        ]
+        rows[title] = [read_labels(path) for path in paths[: snakemake.params.samples]]
     plot_gallery(rows, snakemake.output)

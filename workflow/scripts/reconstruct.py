@@ -1,23 +1,26 @@
-"""Reconstruct one volume (rule ``reconstruct``)."""
+"""Reconstruct the volumes of one case (rule ``reconstruct``, and ``benchmark_volumes``)."""
 
 import torch
 
+from micro3diff.batch import make_volumes
 from micro3diff.denoisers import choose_device
 from micro3diff.files import read_json
 from micro3diff.logs import configure_logging
-from micro3diff.reconstruction import chosen, reconstruct
+from micro3diff.reconstruction import chosen
 
 if __name__ == "__main__":
     configure_logging(snakemake.log[0])
     torch.set_num_threads(snakemake.threads)
-    reconstruct(
+    params = snakemake.params
+    make_volumes(
         snakemake.input.model,
-        settings=chosen(snakemake.params.settings, snakemake.input.choice),
-        precision=snakemake.params.precision,
-        seed=snakemake.params.seed,
+        snakemake.output[0],
+        samples=range(*params.samples),
+        settings=chosen(params.settings, snakemake.input.choice),
+        precision=params.precision,
+        seed=params.seed,
         device=choose_device(snakemake.config),
         slices=snakemake.input.slices,
         source=read_json(snakemake.input.source),
-        volume=snakemake.output.volume,
-        about=snakemake.output.about,
+        seconds=60 * snakemake.config["run"]["checkpoint_minutes"],
     )

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from micro3diff.benchmark.paths import volume_path
 from micro3diff.benchmark.real import Real
 from micro3diff.evaluation import (
     body_diagonal,
@@ -18,7 +17,7 @@ from micro3diff.evaluation import (
     surface_per_axis,
 )
 from micro3diff.metrics import error_rate, volume_fraction
-from micro3diff.volumes import read_labels
+from micro3diff.volumes import read_labels, volumes_of
 
 SAMPLER_COLUMNS = [
     "material", "rule", "n_h", "steps", "passes", "seconds", "metric", "error_percent", "ci_low",
@@ -56,7 +55,7 @@ mean."""
 class SamplerCase:
     """The volumes of one material, plane rule, n_h and number of steps, and what they are held to.
 
-    runs: table of `volumes.make_volumes`; curves: `measure_samples` of the volumes
+    runs: table of `batch.make_volumes`; curves: `measure_samples` of the volumes
     reference: `benchmark_curves` of the material; floors: its `floor_table`
     scores: table of `evaluation.score_images`, the errors of the 2D denoiser's own images
     """
@@ -119,9 +118,8 @@ def measure_samples(
 
 
 def measure_runs(runs: str | os.PathLike, source_kind: str, how: dict) -> pd.DataFrame:
-    """`measure_samples` of the volumes that lie beside a table of `volumes.make_volumes`."""
-    paths = [volume_path(runs, sample) for sample in pd.read_csv(runs)["sample"]]
-    return measure_samples(map(read_labels, paths), "volume", source_kind, how)
+    """`measure_samples` of the volumes that lie beside a table of `batch.make_volumes`."""
+    return measure_samples(map(read_labels, volumes_of(runs)), "volume", source_kind, how)
 
 
 def floor_table(

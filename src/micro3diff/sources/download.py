@@ -28,7 +28,7 @@ class _Interrupted(Exception):
 def file_name(url: str) -> str:
     """The decoded file name at the end of a URL."""
     name = unquote(urlsplit(url).path).rsplit("/", 1)[-1]
-    if not name:
+    if name in ("", ".", ".."):
         raise InputError(f"source.url: {url} does not end with a file name")
     return name
 

@@ -1,0 +1,87 @@
+"""Volumes of one case, made one after the other by one job; what is there is kept."""
+
+import functools
+import logging
+import os
+from pathlib import Path
+
+import pandas as pd
+import torch
+
+from micro3diff.files import atomic_path, read_json, sha256_of
+from micro3diff.interruption import SECONDS, Checkpoint, sigterm_noticed
+from micro3diff.reconstruction import (
+    decisive,
+    load_for,
+    provenance,
+    read_material,
+    reconstruct,
+)
+from micro3diff.volumes import volume_path
+
+logger = logging.getLogger(__name__)
+
+RUN_COLUMNS = ["sample", "seed", "network_passes", "wall_seconds", "device", "sha256"]
+
+
+def make_volumes(
+    model: str | os.PathLike,
+    runs: str | os.PathLike,
+    *,
+    samples: range,
+    settings: dict,
+    precision: str,
+    seed: int,
+    device: torch.device,
+    slices: str | os.PathLike,
+    source: dict,
+    seconds: float = SECONDS,
+) -> None:
+    """Reconstruct the volumes of ``samples`` beside ``runs``, then write that table of them.
+
+    The volume of sample k is volume_<k>.tif, with its provenance in volume_<k>.json, of the seed
+    ``seed + k``. One that is there is kept if it is whole and its JSON tells of the same seed,
+    settings, model and slices, so a job that was killed goes on where it was; also within a volume,
+    whose state is written every ``seconds`` (see `micro3diff.interruption`).
+
+    settings : of `micro3diff.config.reconstruction_settings`, with no choice left open
+        (`micro3diff.choice`).
+    slices : TIFF of the training slices; source : what is known of their source (source.json).
+    runs : CSV with the columns ``sample,seed,network_passes,wall_seconds,device,sha256``.
+    """
+    inputs = {"slices_sha256": sha256_of(slices)}
+    load = functools.cache(lambda: load_for(model, settings, precision, device))
+    material = read_material(slices, source)
+    rows = []
+    with sigterm_noticed() as asked:
+        for sample in samples:
+            volume = volume_path(runs, sample)
+            about = volume.with_suffix(".json")
+            known = provenance(model, settings, seed + sample, precision, **inputs)
+            if _is_made(volume, about, known):
+                logger.info("%s: kept", volume)
+            else:
+                state = Checkpoint(volume.with_suffix(".pt"), decisive(known), asked, seconds)
+                reconstruct(
+                    load(),
+                    material,
+                    known,
+                    volume=volume,
+                    about=about,
+                    voxel_size=source["voxel_size"],
+                    unit=source["unit"],
+                    checkpoint=state,
+                )
+            rows.append({"sample": sample} | read_json(about))
+    with atomic_path(runs) as temporary:
+        pd.DataFrame(rows)[RUN_COLUMNS].to_csv(temporary, index=False)
+
+
+def _is_made(volume: Path, about: Path, known: dict) -> bool:
+    """Whether a whole volume is there that was made as ``known``."""
+    if not (volume.exists() and about.exists()):
+        return False
+    found = read_json(about)
+    wanted = decisive(known)
+    same = found.keys() >= known.keys() and decisive(found).items() >= wanted.items()
+    return same and found.get("sha256") == sha256_of(volume)

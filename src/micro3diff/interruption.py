@@ -1,0 +1,140 @@
+"""Long computations that are stopped and go on where they were.
+
+A cluster ends a job by SIGTERM and, some seconds later, by SIGKILL. Between the two, state is
+written; whoever runs the same command again continues from it.
+"""
+
+import logging
+import os
+import shutil
+import signal
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import torch
+
+from micro3diff.errors import Interrupted
+from micro3diff.files import atomic_path
+
+logger = logging.getLogger(__name__)
+
+SECONDS = 300.0  # between two states of a volume that are written
+
+
+@contextmanager
+def sigterm_noticed() -> Iterator[Callable[[], bool]]:
+    """Within it SIGTERM does not kill; it yields a function that tells whether one came.
+
+    Signals reach the main thread alone; in another one, they are left as they are.
+    """
+    came = threading.Event()
+    if threading.current_thread() is not threading.main_thread():
+        yield came.is_set
+        return
+    before = signal.signal(signal.SIGTERM, lambda *_: came.set())
+    try:
+        yield came.is_set
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def stop(what: str) -> None:
+    """End the computation after SIGTERM: ask SLURM to start the job again, raise `Interrupted`."""
+    then = "the job is queued again" if requeue() else "run the same command again to continue"
+    raise Interrupted(f"stopped by SIGTERM; {what} is kept; {then}")
+
+
+def requeue() -> bool:
+    """Have SLURM queue the job again if this is one that Snakemake submitted and that is running.
+
+    Then SIGTERM came ahead of the time limit (``--signal`` in profiles/slurm). A job that was
+    cancelled is not RUNNING any more and stays cancelled. Returns whether SLURM agreed.
+    """
+    job = os.environ.get("SLURM_JOB_ID")
+    if not (job and shutil.which("squeue") and shutil.which("scontrol")):
+        return False
+    # state and comment; the comment of Snakemake's jobs begins with rule_
+    shown = _output(["squeue", "--noheader", f"--jobs={job}", "--format=%T %k"]).split()
+    if len(shown) < 2 or shown[0] != "RUNNING" or not shown[1].startswith("rule_"):
+        return False
+    done = subprocess.run(["scontrol", "requeue", job], capture_output=True, text=True, check=False)
+    if done.returncode:
+        logger.warning("SLURM does not queue the job again: %s", done.stderr.strip())
+    return done.returncode == 0
+
+
+def _output(command: list[str]) -> str:
+    return subprocess.run(command, capture_output=True, text=True, check=False).stdout
+
+
+class Checkpoint:
+    """The state of one computation in a file, for `micro3diff.samplers.sample`.
+
+    wanted : what the computation is of, JSON-like; a state of something else is ignored.
+    asked : tells whether SIGTERM came, see `sigterm_noticed`.
+    seconds : between two writes.
+    """
+
+    def __init__(
+        self,
+        path: str | os.PathLike,
+        wanted: dict,
+        asked: Callable[[], bool] = lambda: False,
+        seconds: float = SECONDS,
+    ):
+        self.path = Path(path)
+        self.wanted = wanted
+        self.asked = asked
+        self.seconds = seconds
+        self.written = time.monotonic()
+
+    def load(self) -> dict | None:
+        """The state to continue from; None if there is none that is whole and of this very one."""
+        if not self.path.exists():
+            return None
+        try:
+            found = load_state(self.path)
+            same = found["wanted"] == self.wanted
+        except Exception as error:  # a truncated file fails in many ways
+            logger.warning(
+                "checkpoint %s can't be read and is ignored (%s)", self.path, summary(error)
+            )
+            return None
+        if not same:
+            logger.warning("checkpoint %s is of other settings and is ignored", self.path)
+            return None
+        return found["state"]
+
+    def keep(self, state: dict) -> None:
+        """Write ``state`` if it is time to; `Interrupted` after SIGTERM."""
+        asked = self.asked()
+        if not asked and time.monotonic() - self.written < self.seconds:
+            return
+        save_state(self.path, {"wanted": self.wanted, "state": state})
+        self.written = time.monotonic()
+        if asked:
+            stop(f"the state in {self.path}")
+
+    def remove(self) -> None:
+        """Forget the state, of a computation that has ended."""
+        self.path.unlink(missing_ok=True)
+
+
+def save_state(path: str | os.PathLike, state: dict) -> None:
+    """Write tensors and plain values atomically."""
+    with atomic_path(path) as temporary, open(temporary, "wb") as file:
+        torch.save(state, file)
+
+
+def load_state(path: str | os.PathLike, device: torch.device | str = "cpu") -> dict:
+    """What `save_state` wrote; runs no code from the file."""
+    return torch.load(path, map_location=device, weights_only=True)
+
+
+def summary(error: Exception) -> str:
+    """An exception in one line."""
+    return (str(error).splitlines() or [type(error).__name__])[0]

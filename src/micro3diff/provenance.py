@@ -1,0 +1,73 @@
+"""What led to the results of a run: configuration, code, environments, seeds and checksums."""
+
+import os
+import subprocess
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+import micro3diff
+from micro3diff.files import read_json, sha256_of
+from micro3diff.volumes import volumes_of
+
+CODE = ("Snakefile", "workflow", "src")
+
+
+def collect(
+    config: dict,
+    workflow: str | os.PathLike,
+    materials: Mapping[str, Mapping],
+    results: Iterable[str | os.PathLike],
+) -> dict:
+    """All that leads back from a volume, a table or a figure to its origin, JSON-like.
+
+    config : the complete configuration of the run, with its seeds.
+    workflow : folder of the Snakefile, whose code and environment files are hashed.
+    materials : for each material the files ``source`` (JSON), ``slices``, ``model``, and the tables
+        ``volumes`` of its volumes.
+    results : tables and figures, which are made of these volumes.
+    """
+    folder = Path(workflow)
+    environments = sorted((folder / "envs").glob("*.yaml"))
+    return {
+        "version": micro3diff.__version__,
+        "commit": commit_of(folder),
+        "code_sha256": {name: code_sha256(folder / name) for name in CODE},
+        "environments_sha256": {path.name: sha256_of(path) for path in environments},
+        "config": config,
+        "materials": {name: _material(**files) for name, files in materials.items()},
+        "results_sha256": {str(path): sha256_of(path) for path in results},
+    }
+
+
+def _material(source: str, slices: str, model: str, volumes: Iterable[str]) -> dict:
+    made = [
+        {"file": str(path)} | read_json(path.with_suffix(".json"))
+        for table in volumes
+        for path in volumes_of(table)
+    ]
+    keys = ("file", "seed", "sha256", "model_sha256", "slices_sha256", "settings", "device")
+    return {
+        "source": read_json(source),
+        "slices_sha256": sha256_of(slices),
+        "model_sha256": sha256_of(Path(model) / "unet"),
+        "model": read_json(Path(model) / "denoiser.json"),
+        "versions": [dict(pairs) for pairs in {tuple(v["versions"].items()) for v in made}],
+        "volumes": [{key: volume[key] for key in keys} for volume in made],
+    }
+
+
+def code_sha256(path: Path) -> str:
+    """Checksum of a file or folder of code, without what Python compiles there."""
+    if path.is_file():
+        return sha256_of(path)
+    return sha256_of(path, skip=("__pycache__", ".egg-info"))
+
+
+def commit_of(folder: Path) -> str | None:
+    """The commit that is checked out, with "-dirty" if files were changed; None without git."""
+    command = ["git", "-C", str(folder), "describe", "--always", "--abbrev=40", "--dirty"]
+    try:
+        found = subprocess.run(command, capture_output=True, text=True, check=False)
+    except OSError:
+        return None
+    return found.stdout.strip() or None

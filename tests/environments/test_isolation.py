@@ -1,0 +1,70 @@
+"""Every step runs in an environment that holds only what its own file lists."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+HERE = Path(__file__).parent
+pytestmark = pytest.mark.environments
+
+
+@pytest.fixture(scope="session")
+def conda(tmp_path_factory, clean_environment) -> dict[str, str]:
+    """The environment of a shell with a stand-in for conda, which makes virtual environments."""
+    path = f"{HERE}:{Path(sys.executable).parent}:{clean_environment['PATH']}"
+    cache = HERE.parents[1] / ".pytest_cache" / "environments"
+    return clean_environment | {"PATH": path, "CONDA_STANDIN_CACHE": str(cache)}
+
+
+@pytest.fixture
+def configuration(clone, tiny) -> Path:
+    """All rules of a run, in seconds: training, choice, two rules, tables and figures."""
+    shape = {"shape": [24, 16, 16], "diameter_mean": 7, "diameter_std": 1}
+    config = {
+        "run": {
+            "materials": ["balls"],
+            "cases": {"alternate": [0], "evidence": [0]},
+            "samples": 1,
+            "device": "cpu",
+        },
+        "defaults": tiny | {"reconstruct": {"evidence": {"steps": 4, "choose": 1}}},
+        "materials": {"balls": {"source": {"generator": "spheres", "spheres": shape}}},
+    }
+    (clone / "my.yaml").write_text(yaml.safe_dump(config))
+    return clone
+
+
+def run(clone: Path, environment: dict, *arguments: str) -> subprocess.CompletedProcess:
+    command = ["snakemake", "--cores", "2", "--sdm", "conda", "--configfile", "my.yaml"]
+    return subprocess.run(
+        [sys.executable, "-m", *command, *arguments],
+        cwd=clone,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+        timeout=1500,
+    )
+
+
+def test_each_step_runs_in_its_own_environment(configuration, conda, draws_in_3d):
+    """The whole chain; no package leaks in from Snakemake's environment."""
+    done = run(configuration, conda)
+    assert done.returncode == 0, done.stdout[-6000:]
+    assert (configuration / "results" / "tables" / "error_rates.csv").exists()
+    used = sorted(p.name for p in (configuration / ".snakemake" / "conda").glob("*.yaml"))
+    assert len(used) == 4, "sources, torch, metrics, figures"
+
+
+def test_a_package_that_is_not_listed_is_missed(configuration, conda):
+    """Although Snakemake's own environment has it: the test above can fail."""
+    script = configuration / "workflow" / "scripts" / "source.py"
+    text = script.read_text()
+    script.write_text(text.replace("if __name__", "import pandas\n\nif __name__"))
+    done = run(configuration, conda, "--until", "source")
+    assert done.returncode != 0
+    assert "imports pandas, which its environment does not list" in done.stdout

@@ -1,0 +1,209 @@
+"""The literal command on a real SLURM: what is submitted, what it asks for, how it ends."""
+
+import os
+import re
+import stat
+import subprocess
+from datetime import datetime
+from pathlib import Path
+
+import pytest
+import yaml
+from slurm_queue import of_rule, output, wait
+
+GPU_RULES = ["train", "sample_2d", "reconstruct", "trace"]
+LONG = {"steps": 100_000, "checkpoint_every": 50}
+
+
+def times(job: dict) -> tuple[datetime, datetime]:
+    return datetime.fromisoformat(job["StartTime"]), datetime.fromisoformat(job["EndTime"])
+
+
+def test_the_literal_command(clone, submit, balls, snakemake):
+    """From a clean clone to the report; GPU jobs, and no others, have the one GPU in turn."""
+    run = submit(clone, balls())
+    assert run.end() == 0, run.text
+    tables = sorted(path.name for path in (clone / "results" / "tables").iterdir())
+    assert tables == ["denoisers.csv", "error_rates.csv", "timings.csv", "volume_fractions.csv"]
+    report = clone / "results" / "report.html"
+    done = snakemake(clone, "--configfile", "my.yaml", "--report", report)
+    assert done.returncode == 0 and report.stat().st_size > 100_000, done.stdout
+
+    on_gpu = [job for rule in GPU_RULES for job in of_rule(rule)]
+    assert len(on_gpu) == 5, "two cases"
+    for job in on_gpu:
+        assert re.search(r"gres/gpu[:=]", job["TRES"] + job.get("TresPerJob", "")), job
+        assert job["NumCPUs"] == "4", "as many as the rule's threads"
+    spans = sorted(map(times, on_gpu))
+    assert all(end <= start for (_, end), (start, _) in zip(spans, spans[1:], strict=False))
+    others = [j for rule in ("source", "slices", "reference", "curves") for j in of_rule(rule)]
+    assert len(others) == 5
+    assert not [job for job in others if "gpu" in job["TRES"] + job.get("TresPerJob", "")]
+    assert {job["NumCPUs"] for job in others} == {"1"}
+    assert not list(clone.rglob(".writing-*"))
+
+
+def test_the_profile_alone_sets_the_clusters_own(clone, submit, balls):
+    """Partition, constraint, GPU model, memory, also of single rules."""
+    profile = clone / "profiles" / "slurm" / "config.yaml"
+    text = profile.read_text()
+    for comment, setting in [
+        ("# - slurm_partition='cpu'", "- slurm_partition='main'"),
+        ("# - constraint='skylake'", "- constraint='big'"),
+        ("# set-resources:", "set-resources:"),
+        ("#   train: {slurm_partition: gpu, gpu_model: a100, mem_mb: 32000}",
+         "  train: {slurm_partition: gpu, gpu_model: h100, mem_mb: 32000}"),
+    ]:  # fmt: skip
+        assert comment in text
+        text = text.replace(comment, setting)
+    profile.write_text(text)
+    run = submit(clone, balls(), "--until", "train")
+    assert run.end() == 0, run.text
+    [train], [source] = of_rule("train"), of_rule("source")
+    assert (train["Partition"], source["Partition"]) == ("gpu", "main")
+    assert train["Features"] == source["Features"] == "big"
+    assert "h100" in train["TresPerJob"] + train["TRES"]
+    assert train["MinMemoryNode"] == "32000M" and source["MinMemoryNode"] == "8000M"
+
+
+def test_the_profile_sets_the_account(clone, submit, balls, tmp_path, monkeypatch):
+    """Without accounting SLURM takes any; a stand-in tells what accounts there are."""
+    profile = clone / "profiles" / "slurm" / "config.yaml"
+    account = "# - slurm_account='my_account'"
+    assert account in profile.read_text()
+    profile.write_text(profile.read_text().replace(account, "- slurm_account='rocks'"))
+    folder = Path(tmp_path / "bin")
+    folder.mkdir()
+    (folder / "sacctmgr").write_text("#!/bin/sh\necho rocks\n")
+    (folder / "sacctmgr").chmod(stat.S_IRWXU)
+    config = balls()
+    run = submit(clone, config, "--until", "source", programs=folder)
+    assert run.end() == 0, run.text
+    assert [job["Account"] for job in of_rule("source")] == ["rocks"]
+
+
+@pytest.mark.parametrize("mistake", ["bug", "input"])
+def test_a_failing_job_tells_why(clone, submit, balls, mistake):
+    """Its own traceback, or its one line, is on the terminal of who has submitted it."""
+    config = balls()
+    if mistake == "bug":
+        script = clone / "workflow" / "scripts" / "slices.py"
+        script.write_text(script.read_text().replace("if __name__", "1 / 0\nif __name__"))
+    else:
+        (clone / "no_image.tif").write_text("no image")
+        config["materials"]["balls"]["source"] = {"path": "no_image.tif"}
+    run = submit(clone, config, "--retries", "0", "--until", "slices")
+    assert run.end() == 1
+    expected = {
+        "bug": "ZeroDivisionError: division by zero",
+        "input": "Error: no_image.tif: not a readable TIFF",
+    }[mistake]
+    assert expected in run.text
+    assert "failed, SLURM status is: 'FAILED'" in run.text
+
+
+def test_ctrl_c_cancels_what_was_submitted(clone, submit, balls):
+    """Nothing is left in the queue, and nothing half-written in the results."""
+    run = submit(clone, balls(train=LONG))
+    wait(lambda: of_rule("train", "RUNNING"), "the training", 200)
+    run.interrupt()
+    assert run.end(60) != 0
+    wait(lambda: not output("squeue", "--noheader", "--states=PENDING,RUNNING"), "no job", 30)
+    assert {job["JobState"] for job in of_rule("train")} == {"CANCELLED"}
+    assert not (clone / "results" / "balls" / "model").exists()
+
+
+def checkpoints(clone: Path) -> list[int]:
+    """Steps of the checkpoints of the training."""
+    return sorted(
+        int(path.stem.split("_")[1]) for path in clone.glob("results/balls/checkpoints/step_*.pt")
+    )
+
+
+def weights(clone: Path) -> bytes:
+    return next(clone.glob("results/balls/model/unet/*.safetensors")).read_bytes()
+
+
+def log_of_training(clone: Path) -> str:
+    return (clone / "results" / "logs" / "train" / "balls.log").read_text()
+
+
+@pytest.fixture(scope="module")
+def quiet(tmp_path_factory, copy_workflow_to, snakemake):
+    """Weights of a training with these settings that nobody disturbs, on this machine."""
+    known = {}
+
+    def train(config: dict) -> bytes:
+        text = yaml.safe_dump(config)
+        if text not in known:
+            clone = copy_workflow_to(tmp_path_factory.mktemp("quiet") / "clone")
+            (clone / "my.yaml").write_text(text)
+            target = "results/balls/model"
+            options = ["--cores", "1", *ONE_THREAD, "--configfile", "my.yaml"]
+            done = snakemake(clone, *options, "--", target)
+            assert done.returncode == 0, done.stdout
+            known[text] = weights(clone)
+        return known[text]
+
+    return train
+
+
+MEDIUM = {"steps": 600, "checkpoint_every": 20}
+# Sums over threads come in another order, and the weights differ in their last digits.
+ONE_THREAD = ["--set-threads", "train=1"]
+
+
+@pytest.mark.parametrize("end", ["scancel", "limit", "kill", "node"])
+def test_a_training_that_is_killed_goes_on_by_itself(clone, submit, balls, quiet, end):
+    """However it is killed, it ends with the weights of a training that was not.
+
+    scancel : SIGTERM, and the state CANCELLED
+    limit : SIGTERM ahead of the time limit, as `--signal` sends it; SLURM queues the job again
+    kill : SIGKILL of the process
+    node : the node is lost
+    """
+    config = balls(train=MEDIUM)
+    run = submit(clone, config, *ONE_THREAD, "--", "results/balls/model")
+    wait(lambda: checkpoints(clone), "a checkpoint", 200)
+    [job] = of_rule("train", "RUNNING")
+    if end == "scancel":
+        subprocess.run(["scancel", job["JobId"]], check=True)
+    elif end == "limit":
+        subprocess.run(["scancel", "--signal=TERM", job["JobId"]], check=True)
+    elif end == "kill":
+        subprocess.run(["pkill", "-KILL", "-f", r"scripts/.*train.py"], check=True)
+    else:
+        node = ["scontrol", "update", f"nodename={job['NodeList']}"]
+        subprocess.run([*node, "state=down", "reason=test"], check=True)
+        subprocess.run([*node, "state=resume"], check=True)
+    assert run.end() == 0, run.text
+    assert "resuming at step" in log_of_training(clone)
+    if end == "limit":
+        assert len(of_rule("train")) == 1, "the same job"
+        assert of_rule("train")[0]["Restarts"] == "1"
+    assert weights(clone) == quiet(config)
+    assert not checkpoints(clone) and not list(clone.rglob(".writing-*"))
+
+
+def test_the_time_limit_itself(clone, submit, balls):
+    """A job with a limit of two minutes: a checkpoint is written, the job is queued again."""
+    train = {"steps": 1_000_000, "checkpoint_every": 900_000}
+    limit = ["--set-resources", "train:runtime=2", "train:slurm_extra='--signal=TERM@100'"]
+    run = submit(clone, balls(train=train), *limit, "--", "results/balls/model")
+    wait(lambda: checkpoints(clone), "the checkpoint", 240)
+    job = wait(lambda: [j for j in of_rule("train") if j["Restarts"] == "1"], "requeueing", 60)[0]
+    wait(lambda: "resuming at step" in log_of_training(clone), "the second start", 120)
+    run.interrupt()
+    run.end(60)
+    assert job["JobState"] in ("PENDING", "RUNNING", "COMPLETING", "REQUEUED")
+
+
+def test_one_node_runs_several_cpu_jobs_at_once(clone, submit, balls):
+    """Materials side by side: CPU jobs do not wait for each other."""
+    config = balls(materials=["balls", "other"])
+    config["materials"]["other"] = config["materials"]["balls"]
+    run = submit(clone, config, "--until", "slices")
+    assert run.end() == 0, run.text
+    (a, b), (c, d) = map(times, of_rule("source"))
+    assert max(a, c) <= min(b, d)
+    assert os.path.exists(clone / "results" / "other" / "slices.tif")

@@ -1,0 +1,128 @@
+"""SIGTERM ends a computation without loss, and SLURM is asked to go on only where it should be."""
+
+import os
+import signal
+import threading
+
+import pytest
+import torch
+
+from micro3diff.errors import Interrupted
+from micro3diff.interruption import Checkpoint, requeue, sigterm_noticed, stop
+
+STATE = {"volume": torch.arange(3.0), "step": 4}
+
+
+def test_sigterm_is_noticed_and_no_longer_than_asked():
+    """The handler of before is back afterwards."""
+    before = signal.getsignal(signal.SIGTERM)
+    with sigterm_noticed() as asked:
+        assert not asked()
+        os.kill(os.getpid(), signal.SIGTERM)
+        assert asked()
+    assert signal.getsignal(signal.SIGTERM) is before
+
+
+def test_a_thread_may_compute_too():
+    """Signals are not its business."""
+    found = []
+
+    def compute():
+        with sigterm_noticed() as asked:
+            found.append(asked())
+
+    thread = threading.Thread(target=compute)
+    thread.start()
+    thread.join()
+    assert found == [False]
+
+
+def test_a_state_comes_back(tmp_path):
+    """It is written when it is time to, and removed at the end."""
+    path = tmp_path / "new" / "volume.pt"
+    Checkpoint(path, {"seed": 1}, seconds=1000).keep(STATE)
+    assert not path.exists()
+    checkpoint = Checkpoint(path, {"seed": 1}, seconds=0)
+    assert checkpoint.load() is None
+    checkpoint.keep(STATE)
+    found = Checkpoint(path, {"seed": 1}).load()
+    assert torch.equal(found["volume"], STATE["volume"]) and found["step"] == 4
+    checkpoint.remove()
+    assert not path.exists()
+
+
+def test_a_state_runs_no_code(tmp_path, caplog):
+    """A pickle that somebody put there is not opened."""
+
+    class Evil:
+        def __reduce__(self):
+            return os.system, (f"touch {tmp_path / 'owned'}",)
+
+    path = tmp_path / "volume.pt"
+    torch.save({"wanted": {}, "state": Evil()}, path)
+    assert Checkpoint(path, {}).load() is None
+    assert "can't be read and is ignored" in caplog.text
+    assert not (tmp_path / "owned").exists()
+
+
+def test_a_stop_keeps_the_state(tmp_path, slurm):
+    """However recent the last one is."""
+    path = tmp_path / "volume.pt"
+    with pytest.raises(Interrupted, match="volume.pt is kept; run the same command again"):
+        Checkpoint(path, {}, asked=lambda: True, seconds=1000).keep(STATE)
+    assert Checkpoint(path, {}).load()["step"] == 4
+
+
+@pytest.fixture
+def slurm(tmp_path, monkeypatch):
+    """Stand-ins for SLURM's commands; returns a function that sets the state and the comment."""
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    monkeypatch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
+    monkeypatch.delenv("SLURM_JOB_ID", raising=False)
+
+    def script(name, text):
+        (folder / name).write_text(f"#!/bin/sh\n{text}\n")
+        (folder / name).chmod(0o755)
+
+    def set_job(shown="RUNNING rule_train_wildcards_spheres", refused=False):
+        monkeypatch.setenv("SLURM_JOB_ID", "17")
+        script("squeue", f'echo "$@" > {tmp_path}/asked; echo "{shown}"')
+        refusal = "echo 'Requested operation is disabled' >&2; exit 1" if refused else ""
+        script("scontrol", f'echo "$@" > {tmp_path}/requeued; {refusal}')
+        return tmp_path / "requeued"
+
+    return set_job
+
+
+def test_a_running_job_of_snakemake_is_queued_again(slurm):
+    """SIGTERM came ahead of the time limit."""
+    called = slurm()
+    with pytest.raises(Interrupted, match="step 3 is kept; the job is queued again"):
+        stop("step 3")
+    assert called.read_text() == "requeue 17\n"
+
+
+@pytest.mark.parametrize(
+    "shown",
+    [
+        "CANCELLED rule_train_wildcards_spheres",
+        "COMPLETING rule_train_wildcards_spheres",
+        "TIMEOUT rule_train_wildcards_spheres",
+        "RUNNING (null)",
+        "RUNNING my own script",
+        "",
+    ],
+)
+def test_other_jobs_are_not_queued_again(slurm, shown):
+    """Neither one that was cancelled nor one in which a user has started Snakemake."""
+    called = slurm(shown)
+    assert not requeue() and not called.exists()
+
+
+def test_a_refusal_is_told(slurm, caplog):
+    """Then Snakemake's retries have to do."""
+    slurm(refused=True)
+    with pytest.raises(Interrupted, match="run the same command again"):
+        stop("step 3")
+    assert "SLURM does not queue the job again: Requested operation is disabled" in caplog.text

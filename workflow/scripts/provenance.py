@@ -1,0 +1,11 @@
+"""What led to the results of this run (rule ``provenance``)."""
+
+from micro3diff.files import write_json
+from micro3diff.logs import configure_logging
+from micro3diff.provenance import collect
+
+if __name__ == "__main__":
+    configure_logging(snakemake.log[0])
+    params = snakemake.params
+    known = collect(params.config, params.workflow, params.materials, snakemake.input.results)
+    write_json(snakemake.output[0], known)
