@@ -36,7 +36,6 @@ rule provenance:
     conda:
         "../../envs/metrics.yaml"
     params:
-        config=settings,
         materials=ORIGINS,
         workflow=str(Path(workflow.current_basedir).parents[1]),
     script:

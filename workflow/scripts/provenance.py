@@ -6,6 +6,6 @@ from micro3diff.provenance import collect
 
 if __name__ == "__main__":
     configure_logging(snakemake.log[0])
-    params = snakemake.params
-    known = collect(params.config, params.workflow, params.materials, snakemake.input.results)
+    origins = (snakemake.params.workflow, snakemake.params.materials)
+    known = collect(snakemake.config, *origins, results=snakemake.input.results)
     write_json(snakemake.output[0], known)
