@@ -68,3 +68,23 @@ def test_a_package_that_is_not_listed_is_missed(configuration, conda):
     done = run(configuration, conda, "--until", "source")
     assert done.returncode != 0
     assert "imports pandas, which its environment does not list" in done.stdout
+
+
+def test_the_container_has_all_environments(clone, conda):
+    """The recipe is made of the same files, line by line."""
+    done = subprocess.run(
+        [sys.executable, "-m", "snakemake", "--containerize", "apptainer"],
+        cwd=clone,
+        env=conda,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    lines = {line.removeprefix("#").strip() for line in done.stdout.splitlines()}
+    used = {p.name for p in (clone / "envs").glob("*.yaml")} - {"torch-cpu.yaml"}
+    assert "Bootstrap: docker" in lines
+    for name in used:
+        assert f"source: envs/{name}" in lines
+        packages = (clone / "envs" / name).read_text().split("dependencies:")[1].splitlines()
+        assert {line.strip() for line in packages} <= lines | {""}, name
