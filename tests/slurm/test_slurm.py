@@ -32,7 +32,7 @@ def test_the_literal_command(clone, submit, balls, snakemake):
     on_gpu = [job for rule in GPU_RULES for job in of_rule(rule)]
     assert len(on_gpu) == 5, "two cases"
     for job in on_gpu:
-        assert re.search(r"gres/gpu[:=]", job["TRES"] + job.get("TresPerJob", "")), job
+        assert re.search("gres[/:]gpu", job["TRES"] + job.get("TresPerJob", "")), job
         assert job["NumCPUs"] == "4", "as many as the rule's threads"
     spans = sorted(map(times, on_gpu))
     assert all(end <= start for (_, end), (start, _) in zip(spans, spans[1:], strict=False))
@@ -125,7 +125,8 @@ def weights(clone: Path) -> bytes:
 
 
 def log_of_training(clone: Path) -> str:
-    return (clone / "results" / "logs" / "train" / "balls.log").read_text()
+    path = clone / "results" / "logs" / "train" / "balls.log"
+    return path.read_text() if path.exists() else ""  # Snakemake removes it before a job starts
 
 
 @pytest.fixture(scope="module")
