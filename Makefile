@@ -6,7 +6,7 @@
 # make test-environments  runs each step in an environment that has only what its file lists
 # make test-slurm  runs the workflow on a SLURM that it starts on this machine (root, Debian)
 # make test-slow   kills jobs at random, for half an hour
-# make container   writes the recipe of a container with all environments, results/container.def
+# make container   writes the recipe of a container with a run's environments, results/container.def
 # make check       runs the linters
 # make benchmarks  measures speed against its bounds
 # make benchmark-samplers  measures errors against network passes, for docs/benchmarks.md (hours)
@@ -53,7 +53,7 @@ test-slow: .venv/installed
 
 container: .venv/installed
 	mkdir -p results
-	$(BIN)/snakemake --containerize apptainer > results/container.def
+	$(BIN)/snakemake --containerize apptainer $(if $(CONFIG),--configfile $(CONFIG)) > results/container.def
 	@echo "apptainer build micro3diff.sif results/container.def"
 
 check: .venv/installed

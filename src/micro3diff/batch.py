@@ -49,7 +49,10 @@ def make_volumes(
     slices : TIFF of the training slices; source : what is known of their source (source.json).
     runs : CSV with the columns ``sample,seed,network_passes,wall_seconds,device,sha256``.
     """
-    inputs = {"slices_sha256": sha256_of(slices)}
+    inputs = {
+        "slices_sha256": sha256_of(slices),
+        "source": {key: source[key] for key in ("fractions", "voxel_size", "unit")},
+    }
     load = functools.cache(lambda: load_for(model, settings, precision, device))
     material = read_material(slices, source)
     rows = []
@@ -58,10 +61,13 @@ def make_volumes(
             volume = volume_path(runs, sample)
             about = volume.with_suffix(".json")
             known = provenance(model, settings, seed + sample, precision, **inputs)
+            wanted = decisive(known) | {"device": device.type}  # whose random numbers go on
+            state = Checkpoint(volume.with_suffix(".pt"), wanted, asked, seconds)
             if _is_made(volume, about, known):
                 logger.info("%s: kept", volume)
+                state.remove()
             else:
-                state = Checkpoint(volume.with_suffix(".pt"), decisive(known), asked, seconds)
+                _forget(sample, Path(runs))
                 reconstruct(
                     load(),
                     material,
@@ -75,6 +81,14 @@ def make_volumes(
             rows.append({"sample": sample} | read_json(about))
     with atomic_path(runs) as temporary:
         pd.DataFrame(rows)[RUN_COLUMNS].to_csv(temporary, index=False)
+
+
+def _forget(sample: int, runs: Path) -> None:
+    """Remove the tables of other jobs that tell of the volume before it is made again."""
+    for table in runs.parent.glob("volumes_*-*.csv"):
+        first, last = map(int, table.stem.removeprefix("volumes_").split("-"))
+        if table != runs and first <= sample <= last:
+            table.unlink()
 
 
 def _is_made(volume: Path, about: Path, known: dict) -> bool:

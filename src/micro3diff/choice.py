@@ -12,7 +12,6 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import torch
 
 from micro3diff.denoisers import CHOICE
@@ -21,6 +20,7 @@ from micro3diff.evaluation import (
     body_diagonal,
     curve_values,
     measure,
+    reference_table,
     resolve_dimension,
     surface_per_axis,
 )
@@ -104,8 +104,8 @@ def choose(
     device: torch.device,
     slices: str | os.PathLike,
     source: dict,
-    reference: pd.DataFrame,
-    how: dict,
+    labels: np.ndarray,
+    phase: int,
     path: str | os.PathLike,
     seconds: float = SECONDS,
 ) -> None:
@@ -118,7 +118,7 @@ def choose(
 
     The volumes are kept every ``seconds``, so a choice that was killed goes on where it was.
 
-    reference, how : table of `evaluation.curve_table` and its settings but for the longest lag.
+    labels : of the source; ``source``: what is known of it (source.json).
     """
     fixed = {key: settings[key] for key in CHOICES if settings[key] is not None}
     shipped = Path(model) / CHOICE
@@ -127,11 +127,10 @@ def choose(
         write_json(path, known | {"settings": known["settings"] | fixed})
         return
     material = read_material(slices, source)
-    phase = how["phase"]
-    how = how | {
-        "dimension": resolve_dimension(source["kind"], how["dimension"]),
-        "max_lag": int(reference["lag"].max()),
-    }
+    how = {"phase": phase, "dimension": resolve_dimension(source["kind"], "auto")}
+    how["max_lag"] = min(settings["shape"]) // 2
+    reference = reference_table(labels, source["kind"], **how)
+    how["max_lag"] = int(reference["lag"].max())  # a source may be thinner
     images = read_labels(slices)
     isotropic = body_diagonal(images, "stack", phase, how["max_lag"])
     edges = surface_per_axis(images, "stack", phase)
@@ -139,6 +138,7 @@ def choose(
     seeds = [seed + k for k in range(volumes)]
 
     wanted = decisive(provenance(model, settings, seed, precision, slices=sha256_of(slices)))
+    wanted |= {"device": device.type, "fractions": source["fractions"]}
     known: dict[str, list] = {}  # volumes of a setting
 
     def score(candidate: dict, count: int) -> float:

@@ -51,8 +51,13 @@ def atomic_folder(path: str | os.PathLike) -> Iterator[Path]:
 
 
 def _prepare(path: Path) -> str:
-    """Make the folder of ``path`` and remove what killed jobs left there; the temporary prefix."""
+    """Make the folder of ``path`` and clear it of what killed jobs left; the temporary prefix."""
     path.parent.mkdir(parents=True, exist_ok=True)
+    return remove_unfinished(path)
+
+
+def remove_unfinished(path: Path) -> str:
+    """Remove what killed jobs left of ``path`` under temporary names; the prefix of these."""
     prefix = f".writing-{path.name}-"
     for left in path.parent.glob(f"{glob.escape(prefix)}*"):
         shutil.rmtree(left) if left.is_dir() else left.unlink(missing_ok=True)
@@ -87,6 +92,11 @@ def sha256_of(path: str | os.PathLike, skip: tuple[str, ...] = ()) -> str:
         return hashlib.sha256(listing.encode()).hexdigest()
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def code_sha256(path: Path) -> str:
+    """Checksum of a file or folder of code, without what Python compiles there."""
+    return sha256_of(path, skip=("__pycache__", ".egg-info"))
 
 
 def write_json(path: str | os.PathLike, content: object) -> None:

@@ -18,7 +18,7 @@ from pathlib import Path
 import torch
 
 from micro3diff.errors import Interrupted
-from micro3diff.files import atomic_path
+from micro3diff.files import atomic_path, remove_unfinished
 
 logger = logging.getLogger(__name__)
 
@@ -122,6 +122,7 @@ class Checkpoint:
     def remove(self) -> None:
         """Forget the state, of a computation that has ended."""
         self.path.unlink(missing_ok=True)
+        remove_unfinished(self.path)
 
 
 def save_state(path: str | os.PathLike, state: dict) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import micro3diff
-from micro3diff.files import read_json, sha256_of
+from micro3diff.files import code_sha256, read_json, sha256_of
 from micro3diff.volumes import volumes_of
 
 CODE = ("Snakefile", "workflow", "src")
@@ -30,7 +30,7 @@ def collect(
     environments = sorted((folder / "envs").glob("*.yaml"))
     return {
         "version": micro3diff.__version__,
-        "commit": commit_of(folder),
+        "commit": commit_of(folder),  # when this is written, as the next; volumes know their own
         "code_sha256": {name: code_sha256(folder / name) for name in CODE},
         "environments_sha256": {path.name: sha256_of(path) for path in environments},
         "config": config,
@@ -54,13 +54,6 @@ def _material(source: str, slices: str, model: str, volumes: Iterable[str]) -> d
         "versions": [dict(pairs) for pairs in {tuple(v["versions"].items()) for v in made}],
         "volumes": [{key: volume[key] for key in keys} for volume in made],
     }
-
-
-def code_sha256(path: Path) -> str:
-    """Checksum of a file or folder of code, without what Python compiles there."""
-    if path.is_file():
-        return sha256_of(path)
-    return sha256_of(path, skip=("__pycache__", ".egg-info"))
 
 
 def commit_of(folder: Path) -> str | None:

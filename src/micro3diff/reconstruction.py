@@ -1,5 +1,6 @@
 """One job of the workflow each: 2D images, a volume, or a traced volume from a model folder."""
 
+import functools
 import math
 import os
 import platform
@@ -16,7 +17,7 @@ import micro3diff
 from micro3diff import phases
 from micro3diff.denoisers import Denoiser, load_denoiser
 from micro3diff.errors import InputError
-from micro3diff.files import atomic_path, read_json, sha256_of, write_json
+from micro3diff.files import atomic_path, code_sha256, read_json, sha256_of, write_json
 from micro3diff.interruption import Checkpoint
 from micro3diff.planes import Alternate, Average, Evidence, Stack
 from micro3diff.samplers import karras_sigmas, sample, uniform_sigmas
@@ -199,15 +200,26 @@ def provenance(model: str | Path, settings: dict, seed: int, precision: str, **i
         "settings": settings,
         "precision": precision,
         "model_sha256": sha256_of(Path(model) / "unet"),
+        "model_settings_sha256": [
+            sha256_of(path)
+            for path in (Path(model) / "scheduler", Path(model) / "denoiser.json")
+            if path.exists()
+        ],
         **inputs,
         "versions": {
             "micro3diff": micro3diff.__version__,
+            "code_sha256": _own_code(),
             "torch": torch.__version__,
             "diffusers": diffusers.__version__,
             "numpy": np.__version__,
             "python": platform.python_version(),
         },
     }
+
+
+@functools.cache
+def _own_code() -> str:
+    return code_sha256(Path(micro3diff.__file__).parent)
 
 
 def decisive(known: dict) -> dict:

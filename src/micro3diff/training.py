@@ -158,8 +158,8 @@ def checkpoints(folder: Path) -> list[Path]:
     return sorted(folder.glob("step_*.pt"), reverse=True)
 
 
-def save_checkpoint(trainer: Trainer, folder: Path) -> None:
-    """Write ``folder/step_<step>.pt`` atomically and drop all but the newest few.
+def save_checkpoint(trainer: Trainer, folder: Path) -> Path:
+    """Write ``folder/step_<step>.pt`` atomically and drop all but the newest few; its path.
 
     Those of later steps are of another training, and none of the few.
     """
@@ -168,6 +168,7 @@ def save_checkpoint(trainer: Trainer, folder: Path) -> None:
     reached = [other for other in checkpoints(folder) if other.name <= path.name]
     for old in reached[CHECKPOINTS_KEPT:]:
         old.unlink(missing_ok=True)
+    return path
 
 
 def resume(trainer: Trainer, folder: Path) -> None:
@@ -201,7 +202,7 @@ def train(
 
     A checkpoint is written every ``settings["checkpoint_every"]`` steps and after SIGTERM, which
     ends in `interruption.Interrupted`; if ``checkpoint_folder`` holds one of the same training, it
-    is resumed. `InputError` if the loss is not finite.
+    is resumed, the last one included, which is kept. `InputError` if the loss is not finite.
 
     Parameters
     ----------
@@ -226,9 +227,11 @@ def train(
         "patch": images.shape[-1],
         "train": settings,
     }
+    last = save_checkpoint(trainer, folder)
     save_denoiser(model, trainer.finish(), trainer.scheduler, description)
     for path in checkpoints(folder):
-        path.unlink()
+        if path != last:
+            path.unlink()
 
 
 def _training_steps(trainer: Trainer, folder: Path) -> Iterator[None]:

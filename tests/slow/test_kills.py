@@ -105,7 +105,8 @@ def test_the_tables_after_fifty_kills(copy_workflow_to, tmp_path, configuration,
     seconds = time.monotonic() - started
     expected = tables(quiet)
     hits, runs, starts = Counter(), 0, 0
-    while sum(hits.values()) < KILLS or process.poll() is None:
+    while sum(hits.values()) < KILLS or process.returncode != 0:
+        assert starts < 4 * KILLS, (killed / "snakemake.out").read_text()[-4000:]
         process = start(killed, clean_environment)
         starts += 1
         if sum(hits.values()) < KILLS:
@@ -118,7 +119,7 @@ def test_the_tables_after_fifty_kills(copy_workflow_to, tmp_path, configuration,
         subprocess.run([*COMMAND, "--unlock"], cwd=killed, env=clean_environment, check=False)
         if process.returncode == 0:
             assert tables(killed) == expected
-            left = [p for p in (killed / "results").rglob("*") if p.suffix == ".pt"]
+            left = [p for p in (killed / "results").rglob("*.pt") if p.stem != "step_00000300"]
             assert not left and not list(killed.rglob(".writing-*"))
             runs += 1
             shutil.rmtree(killed / "results")

@@ -183,15 +183,15 @@ def test_a_training_that_is_killed_goes_on_by_itself(clone, submit, balls, quiet
         assert len(of_rule("train")) == 1, "the same job"
         assert of_rule("train")[0]["Restarts"] == "1"
     assert weights(clone) == quiet(config)
-    assert not checkpoints(clone) and not list(clone.rglob(".writing-*"))
+    assert checkpoints(clone) == [MEDIUM["steps"]] and not list(clone.rglob(".writing-*"))
 
 
 def test_the_time_limit_itself(clone, submit, balls):
-    """A job with a limit of two minutes: a checkpoint is written, the job is queued again."""
+    """A job with a limit of three minutes: a checkpoint is written, the job is queued again."""
     train = {"steps": 1_000_000, "checkpoint_every": 900_000}
-    limit = ["--set-resources", "train:runtime=2", "train:slurm_extra='--signal=TERM@100'"]
+    limit = ["--set-resources", "train:runtime=3", "train:slurm_extra='--signal=TERM@100'"]
     run = submit(clone, balls(train=train), *limit, "--", "results/balls/model")
-    wait(lambda: checkpoints(clone), "the checkpoint", 240)
+    wait(lambda: checkpoints(clone), "the checkpoint", 300)
     job = wait(lambda: [j for j in of_rule("train") if j["Restarts"] == "1"], "requeueing", 60)[0]
     wait(lambda: "resuming at step" in log_of_training(clone), "the second start", 120)
     run.interrupt()

@@ -34,7 +34,16 @@ def job(tmp_path, model_folder, material, monkeypatch):
 
     monkeypatch.setattr(batch, "reconstruct", counted)
 
-    def run(samples=3, first=0, folder="case", texture=0, seed=10, rule="evidence", **changes):
+    def run(
+        samples=3,
+        first=0,
+        folder="case",
+        texture=0,
+        seed=10,
+        rule="evidence",
+        source=SOURCE,
+        **changes,
+    ):
         made.clear()
         rng = np.random.default_rng(texture)
         tifffile.imwrite(slices, (rng.random((5, 16, 16)) < 0.25).astype(np.uint8))
@@ -49,7 +58,7 @@ def job(tmp_path, model_folder, material, monkeypatch):
             seed=seed,
             device=torch.device("cpu"),
             slices=slices,
-            source=SOURCE,
+            source=source,
             seconds=0,
         )
         return list(made)
@@ -81,6 +90,34 @@ def test_more_volumes_are_made_and_no_others(job):
     assert job(4) == [12] and job(3) == []
 
 
+def test_tables_tell_the_truth(job):
+    """A table of another job whose volume was made anew is gone, so that it is made again."""
+    assert len(job(4)) == 4
+    assert len(job(2, clamp=3)) == 2
+    assert {path.name for path in job.folder.glob("*.csv")} == {"volumes_000-001.csv"}
+    assert job(4) == [10, 11]
+    assert {path.name for path in job.folder.glob("*.csv")} == {"volumes_000-003.csv"}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"source": SOURCE | {"unit": "nm"}}, {"source": SOURCE | {"fractions": [0.7, 0.3]}}],
+)
+def test_a_volume_of_another_source_is_made_again(job, change):
+    """Also if only its voxel size is another, which the file tells."""
+    assert len(job(2)) == 2
+    assert len(job(2, **change)) == 2
+
+
+def test_a_state_that_is_no_longer_needed_goes(job):
+    """A job may be killed after a volume is written and before its state is removed."""
+    job(1)
+    (job.folder / "volume_000.pt").touch()
+    (job.folder / ".writing-volume_000.pt-abc.pt").touch()
+    assert job(1) == []
+    assert not list(job.folder.glob("*.pt")) and not list(job.folder.glob(".writing*"))
+
+
 @pytest.mark.parametrize(
     "change", [{"clamp": 3}, {"seed": 11}, {"texture": 1}, {"rule": "alternate"}]
 )
@@ -93,6 +130,9 @@ def test_a_volume_of_something_else_is_made_again(job, change):
 
 def test_a_volume_of_another_model_or_version_is_made_again(job, monkeypatch):
     """Versions of other software do not matter."""
+    assert len(job(2)) == 2
+    scheduler = job.model / "scheduler" / "scheduler_config.json"
+    scheduler.write_text(scheduler.read_text().replace("0.01", "0.02"))
     assert len(job(2)) == 2
     weights = job.model / "unet" / "diffusion_pytorch_model.safetensors"
     weights.write_bytes(weights.read_bytes()[:-4] + b"\0\0\0\0")

@@ -3,7 +3,6 @@
 import json
 
 import numpy as np
-import pandas as pd
 import pytest
 import tifffile
 import torch
@@ -11,7 +10,6 @@ import torch
 from micro3diff import choice
 from micro3diff.choice import choose, search
 from micro3diff.config import reconstruction_settings
-from micro3diff.evaluation import curve_table
 from micro3diff.files import read_json
 
 
@@ -75,7 +73,6 @@ def job(tmp_path, model_folder, material, monkeypatch):
     tifffile.imwrite(
         slices, (rng.random((8, 16, 16)) < 0.577).astype(np.uint8), photometric="minisblack"
     )
-    how = {"phase": 1, "dimension": "auto", "along": "axes"}
 
     def sampled(rule, shape, settings, seed):
         assert rule.weight == settings["weight"] and rule.slab == settings["slab"]
@@ -83,7 +80,7 @@ def job(tmp_path, model_folder, material, monkeypatch):
         return torch.from_numpy((noise < rule.weight).astype(np.uint8)), {}
 
     monkeypatch.setattr(choice, "run_sampler", sampled)
-    reference = curve_table((rng.random((32, 32, 32)) < 0.577).astype(np.uint8), max_lag=4)
+    labels = (rng.random((32, 32, 32)) < 0.577).astype(np.uint8)
     settings = reconstruction_settings(material, "evidence", 0) | {"shape": [16, 16, 16]}
 
     def run_job(**changes):
@@ -97,8 +94,8 @@ def job(tmp_path, model_folder, material, monkeypatch):
             device=torch.device("cpu"),
             slices=slices,
             source={"kind": "volume", "fractions": [0.423, 0.577]},
-            reference=pd.DataFrame(reference),
-            how=how,
+            labels=labels,
+            phase=1,
             path=path,
         )
         return read_json(path)

@@ -2,6 +2,7 @@
 
 import logging
 import os
+import shutil
 import signal
 
 import numpy as np
@@ -53,6 +54,11 @@ def weights(folder):
     return path.read_bytes()
 
 
+def kept_steps(folder):
+    """The steps of the checkpoints that are there."""
+    return [int(path.stem[-8:]) for path in checkpoints(folder / "checkpoints")]
+
+
 def same(one, other):
     """Weights and loss table are the same to the last bit."""
     return (
@@ -82,7 +88,7 @@ def test_a_resumed_training_is_the_uninterrupted_one(run, tmp_path, caplog, sett
     run("resumed", **settings)
     assert "resuming at step 2" in caplog.text
     assert same(tmp_path / "whole", tmp_path / "resumed")
-    assert checkpoints(tmp_path / "resumed" / "checkpoints") == []
+    assert kept_steps(tmp_path / "resumed") == [settings.get("steps", 30)]
 
 
 def test_sigterm_writes_a_checkpoint(run, tmp_path, monkeypatch):
@@ -101,6 +107,20 @@ def test_sigterm_writes_a_checkpoint(run, tmp_path, monkeypatch):
     folder = tmp_path / "resumed" / "checkpoints"
     assert [p.name for p in checkpoints(folder)] == ["step_00000017.pt", "step_00000010.pt"]
     run("resumed")
+    assert same(tmp_path / "whole", tmp_path / "resumed")
+
+
+def test_a_lost_model_is_no_lost_training(run, tmp_path, caplog):
+    """Snakemake removes the outputs of a job whose end it has not seen: no step is made again."""
+    caplog.set_level(logging.INFO)
+    run("whole")
+    shutil.copytree(tmp_path / "whole", tmp_path / "resumed")
+    shutil.rmtree(tmp_path / "resumed" / "model")
+    (tmp_path / "resumed" / "loss.csv").unlink()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Trainer, "update", None)
+        run("resumed")
+    assert "resuming at step 30" in caplog.text
     assert same(tmp_path / "whole", tmp_path / "resumed")
 
 
@@ -133,7 +153,7 @@ def test_a_checkpoint_of_another_training_is_ignored(run, tmp_path, caplog, toy_
     run("resumed", steps=24, checkpoint_every=5)
     assert "resuming at step 15" in caplog.text
     assert same(tmp_path / "new", tmp_path / "resumed")
-    assert checkpoints(tmp_path / "resumed" / "checkpoints") == []
+    assert kept_steps(tmp_path / "resumed") == [24], "neither those of other trainings"
 
 
 def test_what_does_not_decide_the_weights_may_change(run, tmp_path, caplog):

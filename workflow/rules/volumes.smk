@@ -5,8 +5,7 @@ rule choose:
     """The settings of the rule evidence that the configuration leaves open."""
     input:
         **RECONSTRUCTION_INPUTS,
-        # other lags are no reason to choose anew
-        reference=ancient("results/{material}/reference.csv"),
+        labels="results/{material}/source.tif",
     output:
         "results/{material}/evidence.json",
     log:
@@ -24,11 +23,8 @@ rule choose:
         volumes=lambda w: MATERIALS[w.material]["reconstruct"]["evidence"]["choose"],
         precision=lambda w: MATERIALS[w.material]["train"]["precision"],
         seed=RUN["seed"] * 1_000_000 + SELECTION_SEED,
-        how=lambda w: {
-            key: value
-            for key, value in measurement(w.material).items()
-            if key != "max_lag"
-        },
+        # other settings of the evaluation are no reason to choose anew
+        phase=lambda w: MATERIALS[w.material]["evaluate"]["phase"],
     script:
         "../scripts/choose.py"
 

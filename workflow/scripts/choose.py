@@ -1,12 +1,12 @@
 """Choose the open settings of the rule evidence (rule ``choose``)."""
 
-import pandas as pd
 import torch
 
 from micro3diff.choice import choose
 from micro3diff.denoisers import choose_device
 from micro3diff.files import read_json
 from micro3diff.logs import configure_logging
+from micro3diff.volumes import read_labels
 
 if __name__ == "__main__":
     configure_logging(snakemake.log[0])
@@ -20,8 +20,8 @@ if __name__ == "__main__":
         device=choose_device(snakemake.config),
         slices=snakemake.input.slices,
         source=read_json(snakemake.input.source),
-        reference=pd.read_csv(snakemake.input.reference),
-        how=snakemake.params.how,
+        labels=read_labels(snakemake.input.labels),
+        phase=snakemake.params.phase,
         path=snakemake.output[0],
         seconds=60 * snakemake.config["run"]["checkpoint_minutes"],
     )

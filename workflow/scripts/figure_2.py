@@ -3,10 +3,10 @@
 from micro3diff.figures.style import case_name
 from micro3diff.figures.volumes import plot_harmonizing
 from micro3diff.logs import configure_logging
-from micro3diff.volumes import read_labels, volume_path
+from micro3diff.volumes import read_labels, volumes_of
 
 if __name__ == "__main__":
     configure_logging(snakemake.log[0])
     names = [case_name(*case) for case in snakemake.params.cases]
-    volumes = [read_labels(volume_path(table, 0)) for table in snakemake.input]
+    volumes = [read_labels(volumes_of(table)[0]) for table in snakemake.input]
     plot_harmonizing(dict(zip(names, volumes, strict=True)), snakemake.output)
