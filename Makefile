@@ -49,7 +49,7 @@ test-slurm: .venv/installed
 	$(BIN)/pytest -m "slurm and not slow" tests/slurm
 
 test-slow: .venv/installed
-	$(BIN)/pytest -m "slow and not slurm" --capture=no
+	$(BIN)/pytest -m slow --capture=no tests/slow
 
 container: .venv/installed
 	mkdir -p results
