@@ -186,6 +186,7 @@ def test_a_training_that_is_killed_goes_on_by_itself(clone, submit, balls, quiet
     assert checkpoints(clone) == [MEDIUM["steps"]] and not list(clone.rglob(".writing-*"))
 
 
+@pytest.mark.slow
 def test_the_time_limit_itself(clone, submit, balls):
     """A job with a limit of three minutes: a checkpoint is written, the job is queued again."""
     train = {"steps": 1_000_000, "checkpoint_every": 900_000}
