@@ -442,6 +442,7 @@ CAPTION_JOBS = [
     ("volume_fractions", "error_rates", None, "reference"),
     ("timings", "timings", None, "seconds_2d"),
     ("denoisers", "denoisers", None, "volume fractions"),
+    ("provenance", "provenance", None, "checksums"),
 ]
 
 
