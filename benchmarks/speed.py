@@ -70,7 +70,7 @@ def small_trainer(device: torch.device) -> Trainer:
 def training_step(device: torch.device) -> tuple[float, float]:
     """A step of the trainer over forward, backward and optimizer step of its network."""
     trainer = small_trainer(device)
-    noisy, timesteps, target = trainer.batch()
+    noisy, timesteps, _, target = trainer.batch()
 
     def bare() -> None:
         with torch.autocast(device.type, torch.bfloat16, enabled=trainer.bf16):

@@ -9,6 +9,7 @@ import pandas as pd
 import torch
 
 from micro3diff.files import atomic_path, read_json, sha256_of
+from micro3diff.given import read_given
 from micro3diff.interruption import SECONDS, Checkpoint, sigterm_noticed
 from micro3diff.reconstruction import (
     decisive,
@@ -35,6 +36,7 @@ def make_volumes(
     device: torch.device,
     slices: str | os.PathLike,
     source: dict,
+    given: str | os.PathLike | None = None,
     seconds: float = SECONDS,
 ) -> None:
     """Reconstruct the volumes of ``samples`` beside ``runs``, then write that table of them.
@@ -47,14 +49,18 @@ def make_volumes(
     settings : of `micro3diff.config.reconstruction_settings`, with no choice left open
         (`micro3diff.choice`).
     slices : TIFF of the training slices; source : what is known of their source (source.json).
+    given : file of `micro3diff.given.write_given`, if slices of the volumes are given.
     runs : CSV with the columns ``sample,seed,network_passes,wall_seconds,device,sha256``.
     """
     inputs = {
         "slices_sha256": sha256_of(slices),
         "source": {key: source[key] for key in ("fractions", "voxel_size", "unit")},
     }
+    if given:
+        inputs["anchors_sha256"] = sha256_of(given)
     load = functools.cache(lambda: load_for(model, settings, precision, device))
     material = read_material(slices, source)
+    anchors = read_given(given) if given else {}
     rows = []
     with sigterm_noticed() as asked:
         for sample in samples:
@@ -76,6 +82,7 @@ def make_volumes(
                     about=about,
                     voxel_size=source["voxel_size"],
                     unit=source["unit"],
+                    anchors=anchors,
                     checkpoint=state,
                 )
             rows.append({"sample": sample} | read_json(about))

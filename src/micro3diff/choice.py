@@ -146,7 +146,7 @@ def choose(
         made = known.setdefault(json.dumps(candidate), [])
         for one in seeds[len(made) : count]:
             rule = plane_rule(denoiser, tried, one, material)
-            labels, _ = run_sampler(rule, tried["shape"], tried, one)
+            labels, _ = run_sampler(denoiser, rule, tried["shape"], tried, one)
             made.append(labels)
             checkpoint.keep(known)
         made = [labels.numpy() for labels in made[:count]]

@@ -94,16 +94,27 @@ def cases(config: dict) -> list[tuple[str, int]]:
 def reconstruction_settings(material: dict, rule: str, n_h: int, steps: int | None = None) -> dict:
     """All settings of one reconstruction, from a loaded material: a flat dict for JSON.
 
-    shape, periodic, slices_per_pass, rule, n_h, and the settings of that rule; ``steps`` in place
-    of its own.
+    Those that all rules share, rule, n_h, and the settings of that rule; ``steps`` in place of its
+    own.
     """
     settings = material["reconstruct"]
-    common = {key: settings[key] for key in ("shape", "periodic", "slices_per_pass")}
+    common = {key: value for key, value in settings.items() if key not in RULES}
     common["periodic"] = common["periodic"] or [rule == "evidence"] * 3
     own = {key: value for key, value in settings[rule].items() if key != "choose"}
     if steps is not None:
         own["steps"] = steps
     return copy.deepcopy(common | {"rule": rule, "n_h": n_h} | own)
+
+
+def choice_settings(material: dict) -> dict:
+    """Settings of the volumes from which the rule choose chooses: cubes, nothing asked of them."""
+    return reconstruction_settings(material, "evidence", 0) | {
+        "shape": [material["slices"]["patch"]] * 3,
+        "periodic": [True] * 3,
+        "volume_fraction": None,
+        "natural_scatter": False,
+        "anchors": [],
+    }
 
 
 def leaves_a_choice(material: dict, rule: str) -> bool:
@@ -167,8 +178,17 @@ def _resolve(name: str, material: dict) -> None:
     if material["evaluate"]["max_lag"] is None:
         material["evaluate"]["max_lag"] = min(patch, *reconstruct["shape"]) // 2
     material["model"] = _user_path(material["model"])
+    fraction = reconstruct["volume_fraction"]
+    reconstruct["volume_fraction"] = list(fraction) if isinstance(fraction, list) else fraction
+    for anchor in reconstruct["anchors"]:
+        anchor["image"] = _user_path(anchor["image"])
     source = material["source"]
     source["path"] = _user_path(source["path"])
+    for plane, path in (source["planes"] or {}).items():
+        source["planes"][plane] = _user_path(path)
+    if source["isotropic"] is None:
+        source["isotropic"] = not source["planes"]
+    source["isotropic"] = source["isotropic"] or []
     for generator in {"spheres", "grains"} - {source["generator"]}:
         del source[generator]
     if source["sha256"]:
@@ -390,6 +410,8 @@ def _material_problems(key: str, material: dict, given: dict, config: dict) -> I
             f"{key}.evaluate.max_lag: found {max_lag}, expected less than {side}, the shortest "
             "side of slices.patch and reconstruct.shape"
         )
+    yield from _request_problems(f"{key}.reconstruct", reconstruct, shape, phases)
+    yield from _symmetry_problems(key, material, given)
     if material["model"]:
         if not os.path.isdir(_user_path(material["model"])):
             yield f"{key}.model: {_missing(material['model'], 'folder')}"
@@ -408,9 +430,10 @@ def _material_problems(key: str, material: dict, given: dict, config: dict) -> I
             )
     yield from _train_problems(f"{key}.train", train)
     multiple = train["pixel_block"] * 2 ** (len(train["channels"]) - 1)
-    sides = {"slices.patch": [material["slices"]["patch"]]}
+    patch = material["slices"]["patch"]
+    sides = {"slices.patch": [patch]}
     if reconstruct["shape"]:
-        sides["reconstruct.shape"] = shape
+        sides["reconstruct.shape"] = [side for side in shape if side <= patch]
     for name, lengths in sides.items():
         if any(length % multiple for length in lengths):
             yield (
@@ -418,6 +441,55 @@ def _material_problems(key: str, material: dict, given: dict, config: dict) -> I
                 f"{multiple}, by which the network shrinks an image (train.channels, "
                 "train.pixel_block)"
             )
+
+
+def _request_problems(
+    key: str, reconstruct: dict, shape: list[int], phases: int | None
+) -> Iterator[str]:
+    """Problems of what is asked of volumes, as far as they show before the source is read."""
+    fraction = reconstruct["volume_fraction"]
+    if isinstance(fraction, list) and not math.isclose(sum(fraction), 1, abs_tol=1e-3):
+        yield f"{key}.volume_fraction: found {fraction}, expected fractions that add up to 1"
+    if phases and isinstance(fraction, list) and len(fraction) != phases:
+        yield (
+            f"{key}.volume_fraction: found {len(fraction)} fractions, expected {phases}, one for "
+            "each phase"
+        )
+    places = []
+    for k, anchor in enumerate(reconstruct["anchors"]):
+        place = anchor["axis"], anchor["index"]
+        side = shape["zyx".index(anchor["axis"])]
+        if anchor["index"] >= side:
+            yield (
+                f"{key}.anchors[{k}].index: found {anchor['index']}, expected less than {side}, "
+                f"the side of the volume along {anchor['axis']}"
+            )
+        if place in places:
+            yield f"{key}.anchors[{k}]: {place[0]} = {place[1]} is there twice; remove one"
+        places.append(place)
+        if not os.path.isfile(_user_path(anchor["image"])):
+            yield f"{key}.anchors[{k}].image: {_missing(anchor['image'], 'file')}"
+
+
+def _symmetry_problems(key: str, material: dict, given: dict) -> Iterator[str]:
+    """Settings that contradict each other on which planes and directions are alike."""
+    source, isotropic = material["source"], material["source"]["isotropic"]
+    if source["planes"] and isotropic is True:
+        yield (
+            f"{key}.source.isotropic: found true with an image of each plane; give one image as "
+            "path, or set it to false"
+        )
+    if isotropic is not None and isotropic is not True and source["generator"] == "grains":
+        yield f"{key}.source.isotropic: the generator grains has images of one plane; remove it"
+    alike = isotropic is True or (isotropic is None and not source["planes"])
+    augment = given.get("slices", {}).get("augment")
+    if augment in ("dihedral", "paper") and not alike and not isotropic:
+        yield (
+            f"{key}.slices.augment: {augment} turns slices by 90 degrees, but no plane is "
+            "isotropic; use flips or none, or name an isotropic plane in source.isotropic"
+        )
+    if "axes" in given.get("slices", {}) and not alike:
+        yield f"{key}.slices.axes: has no effect where planes differ, since all three are cut"
 
 
 def _train_problems(key: str, train: dict) -> Iterator[str]:
@@ -440,12 +512,16 @@ def _train_problems(key: str, train: dict) -> Iterator[str]:
 
 
 def _source_problems(key: str, source: dict, given: dict) -> Iterator[str]:
-    chosen = [kind for kind in ("path", "url", "generator") if source[kind]]
+    kinds = ("path", "url", "planes", "generator")
+    chosen = [kind for kind in kinds if source[kind]]
     if len(chosen) != 1:
         yield (
-            f"{key}: found {' and '.join(chosen) or 'none of path, url and generator'}, expected "
-            "exactly one of path, url and generator"
+            f"{key}: found {' and '.join(chosen) or 'none of path, url, planes and generator'}, "
+            "expected exactly one of path, url, planes and generator"
         )
+    for plane, path in (source["planes"] or {}).items():
+        if not os.path.isfile(_user_path(path)):
+            yield f"{key}.planes.{plane}: {_missing(path, 'file')}"
     if source["url"] and not source["sha256"]:
         yield (
             f"{key}.sha256: missing; a url needs the checksum of its file, as `sha256sum FILE` "
@@ -460,7 +536,7 @@ def _source_problems(key: str, source: dict, given: dict) -> Iterator[str]:
         if start >= end:
             yield f"{key}.crop[{axis}]: found [{start}, {end}], expected a start below the end"
     if source["generator"]:
-        for name in ("array", "segmentation", "threshold", "select", "phases"):
+        for name in ("array", "segmentation", "threshold", "select", "coarsen", "phases"):
             if given.get(name) is not None:
                 yield f"{key}.{name}: has no effect with a generator; remove it"
     if source["segmentation"] == "threshold" and source["threshold"] is None:

@@ -1,18 +1,21 @@
-"""A 2D denoiser D(x, sigma): what is left when the noise is taken out of an image.
+"""A 2D denoiser D(x, sigma, plane): what is left when the noise is taken out of an image.
 
 Throughout, a noisy image is ``clean + sigma * noise`` and a denoiser is the expectation of the
 clean image given the noisy one. A DDPM (equations 5 and 15 of the paper) is that with
 sigma^2 = (1 - abar_t) / abar_t and its input scaled by sqrt(abar_t); a score model is it by
-equation 16. Samplers and plane rules know of nothing else.
+equation 16. Samplers and plane rules know of nothing else. The plane matters where a material is
+anisotropic: then one network knows three of them.
 """
 
 import math
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import torch
 from diffusers import DDPMPipeline, DDPMScheduler, UNet2DModel
 
+from micro3diff import phases
 from micro3diff.errors import InputError
 from micro3diff.files import atomic_folder, read_json, write_json
 from micro3diff.phases import channels_of
@@ -23,7 +26,7 @@ LARGEST_SIGMA = 4096.0  # stands for the infinite noise of a zero terminal SNR s
 
 
 class Denoiser:
-    """A diffusers U-Net behind one function of (noisy, sigma).
+    """A diffusers U-Net behind one function of (noisy, sigma, plane).
 
     Parameters
     ----------
@@ -32,6 +35,9 @@ class Denoiser:
         ``prediction_type`` are used.
     pixel_block : the network sees blocks of this many pixels squared as channels.
     fractions : phase fractions of the training slices, one per phase; None if not known.
+    planes : the planes that the network tells apart, in the order of its classes; none if it
+        doesn't.
+    patch : side of the training slices in pixels; None takes the network's own.
     clip : clip the denoised image to the data range [-1, 1].
     precision : "fp32", "bf16" or "auto" (bf16 where the device computes it natively).
     """
@@ -42,6 +48,8 @@ class Denoiser:
         scheduler: DDPMScheduler,
         pixel_block: int = 1,
         fractions: list[float] | None = None,
+        planes: Sequence[str] = (),
+        patch: int | None = None,
         clip: bool = True,
         precision: str = "auto",
     ):
@@ -52,10 +60,27 @@ class Denoiser:
         self.prediction = scheduler.config.prediction_type
         self.pixel_block = pixel_block
         self.fractions = fractions
+        self.planes = tuple(planes)
+        self.patch = patch or unet.config.sample_size * pixel_block
         self.clip = clip
         self.bf16 = wants_bf16(precision, self.device)
         self.sigmas = noise_levels(scheduler)
         self.channels = unet.config.in_channels // pixel_block**2
+
+    def encode(self, labels: torch.Tensor) -> torch.Tensor:
+        """Labels (n, ...) as the values (n, channels, ...) that it denoises."""
+        return phases.encode(labels, 2 if self.channels == 1 else self.channels)
+
+    def decode(self, values: torch.Tensor) -> torch.Tensor:
+        """Denoised values (channels, ...) as uint8 labels."""
+        return phases.decode(values)
+
+    @property
+    def convolutional(self) -> bool:
+        """Whether an image of any size is denoised as its parts would be: there is no attention."""
+        config = self.unet.config
+        blocks = [*config.down_block_types, *config.up_block_types]
+        return not config.add_attention and not any("Attn" in block for block in blocks)
 
     @property
     def multiple(self) -> int:
@@ -67,11 +92,13 @@ class Denoiser:
         return np.interp(np.log(sigma), np.log(self.sigmas), np.arange(len(self.sigmas)))
 
     @torch.no_grad()
-    def __call__(self, noisy: torch.Tensor, sigma: float | torch.Tensor) -> torch.Tensor:
+    def __call__(
+        self, noisy: torch.Tensor, sigma: float | torch.Tensor, plane: str | None = None
+    ) -> torch.Tensor:
         """Denoise images (n, channels, height, width) of noise level ``sigma``, one or (n,).
 
-        The sides may differ from the training size; `InputError` if they are no multiple of
-        `multiple`.
+        All are of the same ``plane``, which only a network needs that tells planes apart. The
+        sides may differ from the training size; `InputError` if they are no multiple of `multiple`.
         """
         if any(side % self.multiple for side in noisy.shape[-2:]):
             raise InputError(
@@ -86,7 +113,7 @@ class Denoiser:
         blocks = torch.nn.functional.pixel_unshuffle(scaled, self.pixel_block)
         blocks = blocks.contiguous(memory_format=self.memory_format)
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16):
-            output = self.unet(blocks, time).sample
+            output = self.unet(blocks, time, class_labels=self._classes(plane, len(noisy))).sample
         output = torch.nn.functional.pixel_shuffle(output.float(), self.pixel_block)
         if self.prediction == "epsilon":
             denoised = noisy - sigma * output
@@ -95,6 +122,11 @@ class Denoiser:
         else:
             denoised = output
         return denoised.clamp(-1, 1) if self.clip else denoised
+
+    def _classes(self, plane: str | None, count: int) -> torch.Tensor | None:
+        if not self.planes:
+            return None
+        return torch.full((count,), self.planes.index(plane), device=self.device)
 
 
 def noise_levels(scheduler: DDPMScheduler) -> np.ndarray:
@@ -135,8 +167,11 @@ def choose_device(config: dict) -> torch.device:
     return torch.device(name)
 
 
-def build_unet(settings: dict, patch: int, phases: int) -> UNet2DModel:
-    """A new U-Net from a material's ``train`` settings, for images of ``patch`` pixels."""
+def build_unet(settings: dict, patch: int, phases: int, planes: int = 0) -> UNet2DModel:
+    """A new U-Net from a material's ``train`` settings, for images of ``patch`` pixels.
+
+    ``planes`` is how many it tells apart.
+    """
     block = settings["pixel_block"]
     channels = list(settings["channels"])
     attention = settings["attention"]
@@ -154,6 +189,7 @@ def build_unet(settings: dict, patch: int, phases: int) -> UNet2DModel:
         add_attention=any(attention),
         attention_head_dim=min(32, channels[-1]),
         norm_num_groups=math.gcd(32, *channels),
+        num_class_embeds=planes or None,
     )
 
 
@@ -222,16 +258,25 @@ def load_denoiser(folder: str | Path, device="cpu", **options) -> Denoiser:
         scheduler,
         pixel_block=description.get("pixel_block", 1),
         fractions=description.get("fractions"),
+        planes=description.get("planes", ()),
+        patch=description.get("patch"),
         **options,
     )
 
 
-def adopt_model(source: str | Path, folder: str | Path, fractions: list[float]) -> None:
+def adopt_model(
+    source: str | Path,
+    folder: str | Path,
+    fractions: list[float],
+    isotropic: bool | Sequence[str] = True,
+) -> None:
     """Copy a pretrained model to ``folder`` after checking that it fits a material.
 
-    ``fractions`` are the material's; those that the model was trained on go first.
+    ``fractions`` are the material's; those that the model was trained on go first. ``isotropic`` is
+    that of its source.
 
-    `InputError` if its channels do not code the material's phases.
+    `InputError` if its channels do not code the material's phases, or if it tells planes apart
+    where they are alike, or the other way round.
     """
     denoiser = load_denoiser(source)
     phases = len(fractions)
@@ -246,9 +291,17 @@ def adopt_model(source: str | Path, folder: str | Path, fractions: list[float]) 
             f"model {source}: has {denoiser.channels} image channels, expected "
             f"{channels_of(phases)} for {phases} phases; use a model trained on such images"
         )
+    if bool(denoiser.planes) == (isotropic is True):
+        knows = "tells planes apart" if denoiser.planes else "knows one plane only"
+        raise InputError(
+            f"model {source}: {knows}, but source.isotropic is {isotropic}; use a model that was "
+            "trained on such a material"
+        )
     description = {
         "pixel_block": denoiser.pixel_block,
         "fractions": denoiser.fractions or fractions,
+        "planes": list(denoiser.planes),
+        "patch": denoiser.patch,
         "adopted": True,
     }
     extra = Path(source) / CHOICE

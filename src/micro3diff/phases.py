@@ -4,6 +4,9 @@ Two phases are one channel, phase 0 at -1 and phase 1 at +1. K > 2 phases are K 
 +1 where the phase is and -1 elsewhere.
 """
 
+import math
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 
@@ -52,11 +55,12 @@ def decode(values: torch.Tensor, dim: int = 0) -> torch.Tensor:
     return values.argmax(dim).to(torch.uint8)
 
 
-def covariance(images: np.ndarray, phases: int) -> np.ndarray:
+def covariance(images: np.ndarray, phases: int, axis: int | None = None) -> np.ndarray:
     """Autocovariance of the codes of images (n, height, width), the mean over rows and columns.
 
     At lags 0, 1, ... up to 5/8 of the shorter side, beyond which there are too few pairs; from
-    half of that on it is tapered to 0. Summed over the channels.
+    half of that on it is tapered to 0. Summed over the channels. ``axis`` 0 is along the columns
+    of pixels (from row to row) alone, 1 along the rows.
     """
     values = encode(torch.from_numpy(images), phases)
     values = values - values.mean((0, 2, 3), keepdim=True)
@@ -67,6 +71,48 @@ def covariance(images: np.ndarray, phases: int) -> np.ndarray:
             (values[:, :, lag:], values[:, :, : values.shape[2] - lag]),
             (values[..., lag:], values[..., : values.shape[3] - lag]),
         ]
-        found.append(sum(float((one * other).mean((0, 2, 3)).sum()) for one, other in ends) / 2)
+        ends = ends if axis is None else ends[axis : axis + 1]
+        products = [float((one * other).mean((0, 2, 3)).sum()) for one, other in ends]
+        found.append(sum(products) / len(products))
     ramp = np.clip(2 * np.arange(last + 1) / max(last, 1) - 1, 0, 1)
     return np.array(found) * (1 + np.cos(np.pi * ramp)) / 2
+
+
+def fraction_scatter(
+    images: np.ndarray, phases: int, covariances: Sequence[np.ndarray], shape: Sequence[int]
+) -> float:
+    """How much the phase fractions of volumes of ``shape`` differ, as images tell.
+
+    The standard deviation of the fraction p of a phase from volume to volume is this times
+    sqrt(p (1 - p)); 0 is none, 1 that each volume is of one phase. It is measured on images
+    (n, height, width), and brought from their size to that of the volumes by the mean correlation
+    of two points in either, which follows from ``covariances`` along z, y, x (`covariance`) up to
+    where they first vanish. In between the axes the lags are taken on ellipsoids.
+    """
+    share = np.stack([(images == k).mean((1, 2)) for k in range(phases)])
+    mean = share.mean(1)
+    measured = share.var(1, ddof=1).sum() / (mean * (1 - mean)).sum() if len(images) > 1 else 0.0
+    correlations = [_positive_part(one) for one in covariances]
+    image = mean_correlation(correlations[1:], images.shape[1:])
+    return math.sqrt(measured * mean_correlation(correlations, shape) / image)
+
+
+def _positive_part(covariance: np.ndarray) -> np.ndarray:
+    """The correlation at lags 0, 1, ... up to where it first vanishes."""
+    negative = np.flatnonzero(covariance <= 0)
+    return covariance[: negative[0] if len(negative) else None] / covariance[0]
+
+
+def mean_correlation(correlations: Sequence[np.ndarray], shape: Sequence[int]) -> float:
+    """Mean correlation of two points in a box, of one of ``correlations`` for each of its axes."""
+    lengths = [one.sum() for one in correlations]
+    total, weights, lags = 0.0, np.ones(()), np.zeros(())
+    for one, length, side in zip(correlations, lengths, shape, strict=True):
+        lag = np.arange(min(len(one), side))
+        pairs = (side - lag) * np.where(lag == 0, 1, 2) / side**2
+        weights = np.multiply.outer(weights, pairs)
+        lags = np.add.outer(lags, (lag / length) ** 2)
+    scaled = np.sqrt(lags)
+    for one, length in zip(correlations, lengths, strict=True):
+        total += (weights * np.interp(scaled * length, np.arange(len(one)), one, right=0)).sum()
+    return total / len(correlations)

@@ -7,15 +7,13 @@ through the network.
 
 import functools
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import torch
 
 from micro3diff import phases
-
-# The plane families in the paper's order, each with the axis that its slices are stacked along.
-PLANES = {"yz": 2, "xz": 1, "xy": 0}
+from micro3diff.slices import PLANES
 
 
 class PlaneRule:
@@ -23,11 +21,19 @@ class PlaneRule:
 
     A rule implements ``denoise``, and ``plane``, the name of what it denoises in a turn.
 
-    ``slices_per_pass`` slices go through the network at once, which bounds the memory.
+    Parameters
+    ----------
+    denoiser : 2D denoiser of (images, sigma, plane), see `micro3diff.denoisers`.
+    slices_per_pass : slices that go through the network at once, which bounds the memory.
+    periodic : axes (z, y, x) along which the volume goes on at its opposite face. The network
+        knows of none; so along these it sees the volume shifted, by another distance at every turn
+        (drawn from ``seed``), and no voxel lies at a face more than others do.
+    target : phase fractions of the volume, held at every step by one shift of all voxels' odds
+        (`hold_fractions`); None leaves them to the denoiser.
+    anchors : given slices: codes (channels, rows, columns) by (axis, index). They are known, so
+        that no denoised volume differs from them.
+
     ``network_passes`` counts the passes of the whole volume.
-    ``periodic``: axes (z, y, x) along which the volume goes on at its opposite face. The network
-    knows of none; so along these it sees the volume shifted, by another distance at every turn
-    (drawn from ``seed``), and no voxel lies at a face more than others do.
     """
 
     def __init__(
@@ -36,22 +42,37 @@ class PlaneRule:
         slices_per_pass: int = 64,
         *,
         periodic: Sequence[bool] = (False, False, False),
+        target: Sequence[float] | None = None,
+        anchors: Mapping[tuple[int, int], torch.Tensor] | None = None,
         seed: int = 0,
     ):
         self.denoiser = denoiser
         self.slices_per_pass = slices_per_pass
         self.periodic = tuple(periodic)
+        self.target = target
+        self.anchors = anchors or {}
         self.seed = seed
         self.network_passes = 0
 
     def __call__(self, volume: torch.Tensor, sigma: float, turn: int) -> torch.Tensor:
-        if not any(self.periodic):
-            return self.denoise(volume, sigma, turn)
         axes = [axis + 1 for axis in range(3) if self.periodic[axis]]  # after the channels
+        if not axes:
+            return self.held(self.denoise(volume, sigma, turn), sigma)
         generator = torch.Generator().manual_seed(self.seed * 1_000_003 + turn)
         shifts = [int(torch.randint(volume.shape[a], (), generator=generator)) for a in axes]
-        shifted = self.denoise(volume.roll(shifts, axes), sigma, turn)
-        return shifted.roll([-shift for shift in shifts], axes)
+        denoised = self.denoise(volume.roll(shifts, axes), sigma, turn)
+        return self.held(denoised.roll([-shift for shift in shifts], axes), sigma)
+
+    def held(self, denoised: torch.Tensor, sigma: float) -> torch.Tensor:
+        """A denoised volume with what is known of it: its phase fractions and its given slices."""
+        if self.target is not None:
+            # where little noise is left, what counts is the phase that each voxel ends as
+            sharpness = 1 + (0.5 / sigma) ** 2
+            probability = hold_fractions(phases.probabilities(denoised), self.target, sharpness)
+            denoised = phases.expectation(probability)
+        for (axis, index), codes in self.anchors.items():
+            denoised.select(axis + 1, index).copy_(codes)
+        return denoised
 
     def denoise_plane(
         self, volume: torch.Tensor, sigma: float | torch.Tensor, plane: str
@@ -63,7 +84,7 @@ class PlaneRule:
         for start in range(0, len(slices), self.slices_per_pass):
             chunk = slice(start, start + self.slices_per_pass)
             level = sigma[chunk] if isinstance(sigma, torch.Tensor) else sigma
-            denoised[chunk] = self.denoiser(slices[chunk], level)
+            denoised[chunk] = self.denoiser(slices[chunk], level, plane)
         self.network_passes += 1
         return denoised.movedim(0, axis)
 
@@ -90,7 +111,15 @@ class Alternate(PlaneRule):
 
 
 class Stack(PlaneRule):
-    """No third dimension: the slices along z are images that know nothing of each other."""
+    """No third dimension: the slices along z are images that know nothing of each other.
+
+    ``shown``: the plane that they show; None if all planes are alike.
+    """
+
+    def __init__(self, denoiser, slices_per_pass: int = 64, *, shown: str | None = None, **shared):
+        super().__init__(
+            lambda images, sigma, _: denoiser(images, sigma, shown), slices_per_pass, **shared
+        )
 
     def plane(self, sigma: float, turn: int) -> str:
         return "xy"
@@ -123,9 +152,7 @@ class Evidence(Alternate):
     Parameters
     ----------
     fractions : phase fractions of the slices that the denoiser was trained on.
-    target : phase fractions of the volume, held at every step by one shift of all voxels' odds
-        (`hold_fractions`); None lets them drift.
-    covariance : autocovariance of the codes along an axis at lags 0, 1, ... (`best_slab`).
+    covariances : autocovariance of the codes along z, y and x at lags 0, 1, ... (`best_slab`).
     slab : pixels over which the denoiser is taken to pool a slice at high noise; the more, the
         thinner the slabs. 0 denoises single slices.
     weight : 1 counts each plane as an independent witness; 1/3 averages them.
@@ -143,8 +170,7 @@ class Evidence(Alternate):
         slices_per_pass: int = 64,
         *,
         fractions: list[float],
-        target: list[float] | None = None,
-        covariance: np.ndarray | None = None,
+        covariances: Sequence[np.ndarray] | None = None,
         slab: float = 0.0,
         weight: float = 1.0,
         clamp: float = 4.0,
@@ -154,30 +180,30 @@ class Evidence(Alternate):
     ):
         super().__init__(denoiser, slices_per_pass, **shared)
         self.fractions = fractions
-        self.target = target
-        self.covariance = covariance
+        self.covariances = covariances
         self.slab = slab
         self.weight = weight
         self.doubt = 1 / (1 + math.exp(clamp))  # the least probability of a witness
         self.blend = blend
         self.alternate_below = alternate_below
-        self.best_slab = functools.cache(
-            functools.partial(best_slab, covariance=covariance, pooled=slab)
-        )
+        self.slabs = functools.cache(self.slabs)
 
     def plane(self, sigma: float, turn: int) -> str:
         return super().plane(sigma, turn) if sigma < self.alternate_below else "all"
 
     def denoise_plane(self, volume: torch.Tensor, sigma: float, plane: str) -> torch.Tensor:
         """Denoise the slabs around every slice of one plane family."""
-        axis = PLANES[plane] + 1
-        count, periodic = volume.shape[axis], self.periodic[axis - 1]
-        found = self.best_slab(sigma, count, periodic=periodic) if self.slab else None
+        axis = PLANES[plane]
+        found = self.slabs(sigma, axis, volume.shape[axis + 1]) if self.slab else None
         if found is None:
             return super().denoise_plane(volume, sigma, plane)
         weights, sigmas = (part.to(volume) for part in found)
-        slabs = torch.tensordot(weights, volume.movedim(axis, 0), 1).movedim(0, axis)
+        slabs = torch.tensordot(weights, volume.movedim(axis + 1, 0), 1).movedim(0, axis + 1)
         return super().denoise_plane(slabs, sigmas, plane)
+
+    def slabs(self, sigma: float, axis: int, count: int):
+        """`best_slab` along an axis of ``count`` slices."""
+        return best_slab(sigma, count, self.covariances[axis], self.slab, self.periodic[axis])
 
     def log_posterior(self, probability: torch.Tensor) -> torch.Tensor:
         """Log of the probability of each phase, cut to log-odds of +-clamp."""
@@ -207,26 +233,17 @@ class Evidence(Alternate):
 
     def denoise(self, volume: torch.Tensor, sigma: float, turn: int) -> torch.Tensor:
         if sigma < self.alternate_below:
-            return self.hold(super().denoise(volume, sigma, turn), sigma)
-        witnesses = [self.denoise_plane(volume, sigma, plane) for plane in PLANES]
+            return super().denoise(volume, sigma, turn)
         own = self.log_posterior(self.own_posterior(volume, sigma))
-        evidence = own.clone()
-        for denoised in witnesses:
+        evidence, witnesses = own.clone(), torch.zeros_like(volume)
+        for plane in PLANES:
+            denoised = self.denoise_plane(volume, sigma, plane)
             posterior = self.log_posterior(phases.probabilities(denoised))
             evidence += self.weight * self.news(posterior, own)
+            witnesses += denoised
         denoised = phases.expectation(self.stretch(evidence.softmax(0)))
         share = 1 / (1 + (sigma / self.blend) ** 4)
-        mixed = (1 - share) * denoised + share * sum(witnesses) / len(witnesses)
-        return self.hold(mixed, sigma)
-
-    def hold(self, denoised: torch.Tensor, sigma: float) -> torch.Tensor:
-        """`hold_fractions` of a denoised volume, if a target is set."""
-        if self.target is None:
-            return denoised
-        # where little noise is left, what counts is the phase that each voxel ends as
-        sharpness = 1 + (0.5 / sigma) ** 2
-        probability = hold_fractions(phases.probabilities(denoised), self.target, sharpness)
-        return phases.expectation(probability)
+        return (1 - share) * denoised + share * witnesses / len(PLANES)
 
 
 def spread(log_posterior: torch.Tensor) -> torch.Tensor:

@@ -12,38 +12,57 @@ from pathlib import Path
 import diffusers
 import numpy as np
 import torch
+from scipy.special import ndtri
+from scipy.stats.qmc import Halton
 
 import micro3diff
-from micro3diff import phases
+from micro3diff import phases, windows
 from micro3diff.denoisers import Denoiser, load_denoiser
 from micro3diff.errors import InputError
 from micro3diff.files import atomic_path, code_sha256, read_json, sha256_of, write_json
 from micro3diff.interruption import Checkpoint
 from micro3diff.planes import Alternate, Average, Evidence, Stack
 from micro3diff.samplers import karras_sigmas, sample, uniform_sigmas
-from micro3diff.volumes import read_labels, write_labels
+from micro3diff.slices import PLANES, read_slices, write_slices
+from micro3diff.volumes import write_labels
 
 SNAPSHOTS = 6
 MEND_ABOVE = 0.3  # noise level below which nothing is left to mend
 
 
-def plane_rule(denoiser: Denoiser, settings: dict, seed: int, material: "Material | None" = None):
-    """The 3D denoiser that a case's settings ask for; ``evidence`` needs the ``material``."""
+def plane_rule(
+    denoiser: Denoiser,
+    settings: dict,
+    seed: int,
+    material: "Material | None" = None,
+    anchors: dict | None = None,
+):
+    """The 3D denoiser that a case's settings ask for.
+
+    The ``material`` is what `target_fractions` and the rule ``evidence`` need; ``anchors`` are
+    labels by (axis, index).
+    """
+    shape, count = settings["shape"], settings["slices_per_pass"]
+    any_size, count = windows.for_shape(denoiser, shape, count)
     shared = {
-        "slices_per_pass": settings["slices_per_pass"],
+        "slices_per_pass": count,
         "periodic": settings["periodic"],
+        "target": target_fractions(settings, material, seed),
+        "anchors": {
+            place: denoiser.encode(torch.from_numpy(labels)[None])[0].to(denoiser.device)
+            for place, labels in (anchors or {}).items()
+        },
         "seed": seed,
     }
     if settings["rule"] == "alternate":
-        return Alternate(denoiser, order=settings["order"], **shared)
+        return Alternate(any_size, order=settings["order"], **shared)
     if settings["rule"] == "average":
-        return Average(denoiser, **shared)
+        return Average(any_size, **shared)
     return Evidence(
-        denoiser,
+        any_size,
         **shared,
         fractions=known_fractions(denoiser, "reconstruct.evidence"),
-        target=target_fractions(denoiser, settings["volume_fraction"], material.fractions),
-        covariance=material.covariance,
+        covariances=material.covariances,
         slab=settings["slab"],
         weight=settings["weight"],
         clamp=settings["clamp"],
@@ -62,36 +81,70 @@ def known_fractions(denoiser: Denoiser, key: str) -> list[float]:
     return denoiser.fractions
 
 
-def target_fractions(
-    denoiser: Denoiser, volume_fraction: float | None, own: list[float]
-) -> list[float]:
-    """Phase fractions that ``volume_fraction``, that of phase 1, asks for; by default ``own``."""
-    if volume_fraction is None:
-        return own
-    if denoiser.channels != 1:
-        raise InputError(
-            "reconstruct.evidence.volume_fraction: is the fraction of phase 1 of two, but the "
-            f"model has {denoiser.channels} phases; leave it null"
-        )
-    return [1 - volume_fraction, volume_fraction]
+def target_fractions(settings: dict, material: "Material | None", seed: int) -> list[float] | None:
+    """Phase fractions that a volume is held to; None leaves them to the denoiser.
+
+    Those of ``volume_fraction``, if it is set; otherwise, with the rule evidence, the material's
+    own, with the scatter that they have in nature.
+    """
+    wanted = settings["volume_fraction"]
+    if wanted is not None:
+        return [1 - wanted, wanted] if isinstance(wanted, float) else wanted
+    if settings["rule"] != "evidence":
+        return None
+    if not settings["natural_scatter"]:
+        return material.fractions
+    return drawn_fractions(material.fractions, material.scatter(settings["shape"]), seed)
 
 
-@dataclass(frozen=True)
+def drawn_fractions(fractions: Sequence[float], scatter: float, seed: int) -> list[float]:
+    """Phase fractions of the volume of a seed, normal around ``fractions``.
+
+    scatter : see `phases.fraction_scatter`.
+
+    Successive seeds are spread evenly over the distribution (Halton's sequence), so that the mean
+    over a few volumes is that of the material.
+    """
+    mean = np.array(fractions)
+    values, vectors = np.linalg.eigh(np.diag(mean) - np.outer(mean, mean))  # one value is 0
+    root = vectors[:, 1:] * np.sqrt(values[1:].clip(0))
+    sequence = Halton(len(mean) - 1, scramble=False).fast_forward(seed + 1)
+    drawn = mean + scatter * root @ ndtri(sequence.random(1)[0])
+    drawn = drawn.clip(mean / 4)
+    return (drawn / drawn.sum()).tolist()
+
+
+@dataclass(frozen=True, eq=False)
 class Material:
-    """What the rule ``evidence`` knows of a material besides its denoiser.
+    """What is known of a material besides its denoiser.
 
     fractions : phase fractions of the source.
-    covariance : `phases.covariance` of the training slices.
+    covariances : `phases.covariance` of the training slices along z, y and x.
+    images : slices, (n, y, x), from which the scatter of the fractions follows.
     """
 
     fractions: list[float]
-    covariance: np.ndarray
+    covariances: Sequence[np.ndarray]
+    images: np.ndarray
+
+    def scatter(self, shape: Sequence[int]) -> float:
+        """`phases.fraction_scatter` of volumes of a shape."""
+        count = len(self.fractions)
+        return phases.fraction_scatter(self.images, count, self.covariances, shape)
 
 
 def read_material(slices: str | os.PathLike, source: dict) -> Material:
     """From the slices (TIFF) and what is known of the source (source.json)."""
-    fractions = source["fractions"]
-    return Material(fractions, phases.covariance(read_labels(slices), len(fractions)))
+    fractions, images = source["fractions"], read_slices(slices)
+    if not isinstance(images, dict):
+        covariances = [phases.covariance(images, len(fractions))] * 3
+        return Material(fractions, covariances, images)
+    seen: dict[int, list] = {0: [], 1: [], 2: []}  # each axis lies in two planes
+    for plane, part in images.items():
+        for side, axis in enumerate(sorted({0, 1, 2} - {PLANES[plane]})):
+            seen[axis].append(phases.covariance(part, len(fractions), side))
+    covariances = [np.mean(seen[axis], axis=0) for axis in range(3)]
+    return Material(fractions, covariances, images["xy"])
 
 
 def chosen(settings: dict, choice: str | os.PathLike | None) -> dict:
@@ -129,6 +182,7 @@ def _section(settings: dict) -> str:
 
 
 def run_sampler(
+    denoiser: Denoiser,
     denoise,
     shape: Sequence[int],
     settings: dict,
@@ -136,13 +190,12 @@ def run_sampler(
     on_step=None,
     checkpoint: Checkpoint | None = None,
 ) -> tuple[torch.Tensor, dict]:
-    """Sample labels of ``shape`` (z, y, x) with a plane rule.
+    """Sample labels of ``shape`` (z, y, x) with the plane rule ``denoise`` of a denoiser.
 
     Returns the labels, uint8 on the CPU, and what is worth knowing of the run: network passes over
     the volume, wall seconds, and the device. It goes on from the state in ``checkpoint``, if any,
     and keeps its own there.
     """
-    denoiser = denoise.denoiser
     device = denoiser.device
     sigmas = noise_levels(denoiser, settings)
     started = time.perf_counter()
@@ -170,7 +223,7 @@ def run_sampler(
         state=state,
         keep=keep if checkpoint else None,
     )
-    labels = phases.decode(values).cpu()
+    labels = denoiser.decode(values).cpu()
     seconds = time.perf_counter() - started
     return labels, {
         "shape": list(shape),
@@ -243,17 +296,20 @@ def reconstruct(
     about: str | os.PathLike,
     voxel_size: float | None,
     unit: str,
+    anchors: dict | None = None,
     checkpoint: Checkpoint | None = None,
 ) -> None:
     """Reconstruct one volume; write it as TIFF and its provenance as JSON.
 
+    anchors : see `plane_rule`.
     known : its `provenance`, whose ``settings`` leave no choice open.
     checkpoint : where the state is kept from which a later call goes on.
     """
     settings, seed = known["settings"], known["seed"]
-    denoise = plane_rule(denoiser, settings, seed, material)
-    labels, run = run_sampler(denoise, settings["shape"], settings, seed, checkpoint=checkpoint)
-    description = known | run
+    denoise = plane_rule(denoiser, settings, seed, material, anchors)
+    shape = settings["shape"]
+    labels, run = run_sampler(denoiser, denoise, shape, settings, seed, checkpoint=checkpoint)
+    description = known | {"target_fractions": denoise.target} | run
     write_labels(volume, labels.numpy(), voxel_size, unit, description=description)
     where = {"axes": "ZYX", "voxel_size": voxel_size, "unit": unit}
     write_json(about, description | where | {"sha256": sha256_of(volume)})
@@ -273,11 +329,22 @@ def sample_images(
     images: str | os.PathLike,
     about: str | os.PathLike,
 ) -> None:
-    """Sample independent 2D images (n, patch, patch) from the denoiser; write TIFF and JSON."""
-    denoise = Stack(load_for(model, settings, precision, device), slices_per_pass)
-    shape = (settings["images"], patch, patch)
-    labels, run = run_sampler(denoise, shape, settings, seed)
-    write_labels(images, labels.numpy(), axes="TYX")
+    """Sample independent 2D images (n, patch, patch) from the denoiser; write TIFF and JSON.
+
+    Of a denoiser that tells planes apart, as many of each plane, see `slices.write_slices`.
+    """
+    denoiser = load_for(model, settings, precision, device)
+    planes = denoiser.planes or (None,)
+    shape = (math.ceil(settings["images"] / len(planes)), patch, patch)
+    made, runs = {}, []
+    for number, plane in enumerate(planes):
+        denoise = Stack(denoiser, slices_per_pass, shown=plane)
+        labels, run = run_sampler(denoiser, denoise, shape, settings, seed + number)
+        made[plane] = labels.numpy()
+        runs.append(run)
+    write_slices(images, made if denoiser.planes else made[None])
+    seconds = round(sum(run["wall_seconds"] for run in runs), 3)
+    run = runs[0] | {"shape": [len(planes) * shape[0], patch, patch], "wall_seconds": seconds}
     write_json(about, provenance(model, settings, seed, precision) | run)
 
 
@@ -291,6 +358,7 @@ def trace(
     path: str | os.PathLike,
     slices: str | os.PathLike,
     source: dict,
+    anchors: dict | None = None,
 ) -> None:
     """Reconstruct a volume and keep snapshots of its reverse process, evenly spaced in time.
 
@@ -298,8 +366,9 @@ def trace(
     ``noisy`` is scaled as a DDPM has it, to variance one; ``sigma`` (n,) and ``plane`` (n,).
     """
     material = read_material(slices, source)
-    denoise = plane_rule(load_for(model, settings, precision, device), settings, seed, material)
-    steps = len(noise_levels(denoise.denoiser, settings))
+    denoiser = load_for(model, settings, precision, device)
+    denoise = plane_rule(denoiser, settings, seed, material, anchors)
+    steps = len(noise_levels(denoiser, settings))
     wanted = set(np.linspace(0, steps - 1, SNAPSHOTS).round().astype(int).tolist())
     kept: dict[str, list] = {"noisy": [], "denoised": [], "sigma": [], "plane": []}
 
@@ -311,6 +380,6 @@ def trace(
         kept["sigma"].append(sigma)
         kept["plane"].append(denoise.plane(sigma, turn))
 
-    run_sampler(denoise, settings["shape"], settings, seed, on_step=keep)
+    run_sampler(denoiser, denoise, settings["shape"], settings, seed, on_step=keep)
     with atomic_path(path) as temporary:
         np.savez_compressed(temporary, **{key: np.array(value) for key, value in kept.items()})

@@ -1,17 +1,22 @@
 """The training set of the 2D model: slices and crops of a source, and their symmetries."""
 
 import logging
+import os
 from collections.abc import Sequence
 
 import numpy as np
 
 from micro3diff.errors import InputError
 from micro3diff.sources import Source
+from micro3diff.volumes import read_description, read_labels, write_labels
 
 logger = logging.getLogger("micro3diff")
 
 DEFAULT_COUNT = 300
 AXES = {"z": 0, "y": 1, "x": 2}
+# The plane families in the paper's order, each with the axis that its slices are stacked along.
+# What is left of z, y, x in this order are the rows and the columns of a slice.
+PLANES = {"yz": 2, "xz": 1, "xy": 0}
 
 # What is done to an image, in the order of the blocks that `symmetries` returns.
 TRANSFORMS = {
@@ -48,27 +53,77 @@ def cut_slices(
 
     Raises InputError if the source is smaller than the patch.
     """
-    families = _families(source, axes)
-    for name, planes in families.items():
-        height, width = planes.shape[1:]
-        if min(height, width) < patch:
-            raise InputError(
-                f"slices.patch: {patch} is larger than the source, whose {name} are "
-                f"{height} x {width} pixels; use a smaller patch or a larger source"
-            )
-    if count is None and any(planes.shape[1:] != (patch, patch) for planes in families.values()):
-        count = DEFAULT_COUNT
-    if count is not None and count < len(families):
-        raise InputError(
-            f"slices.count: found {count}, expected at least one for each of {', '.join(families)}"
-        )
-    rng = np.random.default_rng(seed)
-    shares = _shares(count, len(families))
-    cut = [
-        _crops(planes, patch, share, rng)
-        for planes, share in zip(families.values(), shares, strict=True)
+    return np.concatenate(list(_cut(_families(source, axes), patch, count, seed).values()))
+
+
+def cut_planes(
+    source: Source, patch: int, count: int | None = None, seed: int = 0
+) -> dict[str, np.ndarray]:
+    """Slices of an anisotropic source by the plane that they lie in: uint8 (n, patch, patch) each.
+
+    As `cut_slices`, with ``count`` for all planes together. If the slices of one plane are
+    isotropic, the two others show the same material, and each gets the slices of both; turned, if
+    need be, so that the axis that is not like the others lies as in its own.
+    """
+    if source.kind == "planes":
+        families = {plane: source.labels[plane][None] for plane in PLANES}
+    else:
+        families = {plane: np.moveaxis(source.labels, axis, 0) for plane, axis in PLANES.items()}
+    cut = _cut(families, patch, count, seed)
+    if not source.isotropic:
+        return cut
+    (flat,) = source.isotropic
+    one, other = (plane for plane in PLANES if plane != flat)
+    # the axis that the isotropic plane lacks may be the rows of one and the columns of the other
+    turned = (_rows(one) == PLANES[flat]) != (_rows(other) == PLANES[flat])
+    for plane, twin in ((one, cut[other]), (other, cut[one])):
+        cut = cut | {plane: np.concatenate([cut[plane], twin.swapaxes(1, 2) if turned else twin])}
+    return cut
+
+
+def _rows(plane: str) -> int:
+    """The axis of the volume from row to row of a slice."""
+    return min({0, 1, 2} - {PLANES[plane]})
+
+
+def training_set(
+    slices: dict[str, np.ndarray] | np.ndarray, group: str, isotropic: bool | Sequence[str] = True
+) -> tuple[np.ndarray, np.ndarray | None]:
+    """Augmented slices (n, h, w), and the number of the plane of each, if they differ by plane.
+
+    Turns by 90 degrees are for the planes that are isotropic alone.
+    """
+    if not isinstance(slices, dict):
+        return symmetries(slices, group), None
+    without = "flips" if group in ("paper", "dihedral") else group
+    images = [
+        symmetries(part, group if plane in isotropic else without) for plane, part in slices.items()
     ]
-    return np.concatenate(cut)
+    planes = [
+        np.full(len(part), list(PLANES).index(plane))
+        for plane, part in zip(slices, images, strict=True)
+    ]
+    return np.concatenate(images), np.concatenate(planes)
+
+
+def write_slices(path: str | os.PathLike, slices: dict[str, np.ndarray] | np.ndarray) -> None:
+    """Write slices as a TIFF stack; how many are of which plane stands in its description."""
+    if isinstance(slices, dict):
+        counts = {plane: len(part) for plane, part in slices.items()}
+        images = np.concatenate(list(slices.values()))
+        write_labels(path, images, axes="TYX", description={"planes": counts})
+    else:
+        write_labels(path, slices, axes="TYX")
+
+
+def read_slices(path: str | os.PathLike) -> dict[str, np.ndarray] | np.ndarray:
+    """What `write_slices` wrote."""
+    images = read_labels(path)
+    counts = read_description(path).get("planes")
+    if not counts:
+        return images
+    parts = np.split(images, np.cumsum(list(counts.values()))[:-1])
+    return dict(zip(counts, parts, strict=True))
 
 
 def symmetries(images: np.ndarray, group: str = "dihedral") -> np.ndarray:
@@ -102,6 +157,31 @@ def _families(source: Source, axes: Sequence[str]) -> dict[str, np.ndarray]:
     if unknown or not axes:
         raise InputError(f"slices.axes: found {list(axes)}, expected a list of z, y and x")
     return {f"slices normal to {axis}": np.moveaxis(source.labels, AXES[axis], 0) for axis in axes}
+
+
+def _cut(
+    families: dict[str, np.ndarray], patch: int, count: int | None, seed: int
+) -> dict[str, np.ndarray]:
+    """Slices of each family of planes (plane, row, column), ``count`` of all together."""
+    for name, planes in families.items():
+        height, width = planes.shape[1:]
+        if min(height, width) < patch:
+            raise InputError(
+                f"slices.patch: {patch} is larger than the source, whose {name} are "
+                f"{height} x {width} pixels; use a smaller patch or a larger source"
+            )
+    if count is None and any(planes.shape[1:] != (patch, patch) for planes in families.values()):
+        count = DEFAULT_COUNT
+    if count is not None and count < len(families):
+        raise InputError(
+            f"slices.count: found {count}, expected at least one for each of {', '.join(families)}"
+        )
+    rng = np.random.default_rng(seed)
+    shares = _shares(count, len(families))
+    return {
+        name: _crops(planes, patch, share, rng)
+        for (name, planes), share in zip(families.items(), shares, strict=True)
+    }
 
 
 def _shares(count: int | None, parts: int) -> list[int | None]:

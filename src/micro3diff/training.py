@@ -24,6 +24,7 @@ from micro3diff.errors import InputError
 from micro3diff.files import atomic_path
 from micro3diff.interruption import load_state, save_state, sigterm_noticed, stop, summary
 from micro3diff.logs import progress
+from micro3diff.slices import PLANES
 
 logger = logging.getLogger(__name__)
 
@@ -42,16 +43,27 @@ class Trainer:
     images : uint8 labels (n, height, width), augmented.
     n_phases : number of phases that the labels code.
     settings : the ``train`` section of a material's configuration.
+    planes : for each image the number of its plane in `micro3diff.slices.PLANES`; None if all
+        planes are alike.
     """
 
-    def __init__(self, images: np.ndarray, n_phases: int, settings: dict, device: torch.device):
+    def __init__(
+        self,
+        images: np.ndarray,
+        n_phases: int,
+        settings: dict,
+        device: torch.device,
+        planes: np.ndarray | None = None,
+    ):
         self.settings = settings
         self.device = device
         self.n_phases = n_phases
         self.images = torch.from_numpy(images).to(device)
+        self.planes = None if planes is None else torch.from_numpy(planes).to(device)
         torch.manual_seed(settings["seed"])
         self.scheduler = build_scheduler(settings)
-        self.unet = build_unet(settings, images.shape[-1], n_phases)
+        known = 0 if planes is None else len(PLANES)
+        self.unet = build_unet(settings, images.shape[-1], n_phases, known)
         self.unet.to(device, memory_format=memory_format(device))
         self.network = torch.compile(self.unet) if settings["compile"] else self.unet
         self.optimizer = torch.optim.Adam(
@@ -68,13 +80,14 @@ class Trainer:
         self.losses: list[tuple[int, float]] = []
         self.loss_sum = torch.zeros((), device=device)  # since the last row of losses
 
-    def batch(self) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """Noisy images, time steps and regression targets of the current step."""
+    def batch(self) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor | None, torch.Tensor]:
+        """Noisy images, time steps, planes and regression targets of the current step."""
         self.generator.manual_seed(self.settings["seed"] * 1_000_000_007 + self.step)
         draw = {"generator": self.generator, "device": self.device}
         size = (self.settings["batch"],)
-        clean = self.images[torch.randint(len(self.images), size, **draw)]
-        clean = phases.encode(clean, self.n_phases)
+        chosen = torch.randint(len(self.images), size, **draw)
+        clean = phases.encode(self.images[chosen], self.n_phases)
+        planes = None if self.planes is None else self.planes[chosen]
         time = torch.randint(len(self.signal), size, **draw)
         noise = torch.randn(clean.shape, **draw)
         signal, sigma = (a[time].view(-1, 1, 1, 1) for a in (self.signal, self.noise))
@@ -83,7 +96,7 @@ class Trainer:
             "epsilon": lambda: noise,
             "v_prediction": lambda: signal * noise - sigma * clean,
         }[self.scheduler.config.prediction_type]()
-        return self._blocks(noisy), time, self._blocks(target)
+        return self._blocks(noisy), time, planes, self._blocks(target)
 
     def _blocks(self, images: torch.Tensor) -> torch.Tensor:
         blocks = torch.nn.functional.pixel_unshuffle(images, self.settings["pixel_block"])
@@ -102,9 +115,9 @@ class Trainer:
 
     def update(self) -> torch.Tensor:
         """One training step; returns the loss (still on the device)."""
-        noisy, time, target = self.batch()
+        noisy, time, planes, target = self.batch()
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16):
-            output = self.network(noisy, time).sample
+            output = self.network(noisy, time, class_labels=planes).sample
         loss = torch.nn.functional.mse_loss(output.float(), target)
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
@@ -193,6 +206,7 @@ def train(
     n_phases: int,
     settings: dict,
     *,
+    planes: np.ndarray | None = None,
     model: str | Path,
     loss_table: str | Path,
     checkpoint_folder: str | Path,
@@ -206,12 +220,12 @@ def train(
 
     Parameters
     ----------
-    images : uint8 labels (n, height, width), augmented.
+    images : uint8 labels (n, height, width), augmented; planes : see `Trainer`.
     model : folder to write, in diffusers layout, see `micro3diff.denoisers.save_denoiser`.
     loss_table : CSV file to write, columns step, loss (mean over `LOSS_INTERVAL` steps).
     """
     folder = Path(checkpoint_folder)
-    trainer = Trainer(images, n_phases, settings, device)
+    trainer = Trainer(images, n_phases, settings, device, planes)
     resume(trainer, folder)
     with sigterm_noticed() as asked:
         for _ in _training_steps(trainer, folder):
@@ -225,6 +239,7 @@ def train(
         "pixel_block": settings["pixel_block"],
         "fractions": fractions.tolist(),
         "patch": images.shape[-1],
+        "planes": [] if planes is None else list(PLANES),
         "train": settings,
     }
     last = save_checkpoint(trainer, folder)

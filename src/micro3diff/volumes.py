@@ -79,6 +79,19 @@ def write_labels(
         )
 
 
+def write_images(path: str | os.PathLike, images: dict[str, np.ndarray]) -> None:
+    """Write 2D labels of any sizes, by name, as the pages of one TIFF; see `read_images`."""
+    with atomic_path(path) as temporary, tifffile.TiffWriter(temporary) as tif:
+        for name, image in images.items():
+            tif.write(image.astype(np.uint8), compression="zlib", description=name, metadata=None)
+
+
+def read_images(path: str | os.PathLike) -> dict[str, np.ndarray]:
+    """What `write_images` wrote."""
+    with opened_tiff(path) as tif:
+        return {page.description: page.asarray() for page in tif.pages}
+
+
 def read_labels(path: str | os.PathLike) -> np.ndarray:
     """Labels written by `write_labels`; InputError if the file is missing, corrupt or no labels."""
     with opened_tiff(path) as tif:

@@ -74,7 +74,7 @@ def job(tmp_path, model_folder, material, monkeypatch):
         slices, (rng.random((8, 16, 16)) < 0.577).astype(np.uint8), photometric="minisblack"
     )
 
-    def sampled(rule, shape, settings, seed):
+    def sampled(denoiser, rule, shape, settings, seed):
         assert rule.weight == settings["weight"] and rule.slab == settings["slab"]
         noise = np.random.default_rng(seed).random(shape) + 0.02 * (settings["mend_below"] != 0.6)
         return torch.from_numpy((noise < rule.weight).astype(np.uint8)), {}

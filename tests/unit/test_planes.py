@@ -12,7 +12,7 @@ AXIS = {"z": 0, "y": 1, "x": 2}
 SHAPE = (6, 7, 8)
 
 
-def lopsided(noisy, sigma):
+def lopsided(noisy, sigma, plane=None):
     """A 2D denoiser that tells rows from columns and an image from its mirror image."""
     ramp = torch.linspace(-1, 1, noisy.shape[-1])
     return torch.tanh(noisy.cumsum(-2) / 5 + ramp + 0.1 * noisy.roll(1, -1) * sigma)
@@ -24,7 +24,7 @@ class Recorder:
     def __init__(self):
         self.shapes = []
 
-    def __call__(self, noisy, sigma):
+    def __call__(self, noisy, sigma, plane=None):
         self.shapes.append(tuple(noisy.shape))
         return lopsided(noisy, sigma)
 
@@ -97,7 +97,7 @@ def test_stack_and_average():
 def test_periodic_axes_have_no_border():
     """What the network makes of a border is spread evenly over the periodic axes, in the end."""
     flat = torch.zeros(1, *SHAPE)
-    rule = Alternate(lambda noisy, sigma: lopsided(noisy, sigma), periodic=(False, False, True))
+    rule = Alternate(lopsided, periodic=(False, False, True))
     turns = [rule(flat, 1.0, turn) for turn in range(1, 900, 3)]  # xz: the ramp lies along x
     along_x = sum(turns).mean(dim=(0, 1, 2)) / len(turns)
     assert along_x.std() < 0.06 and lopsided(flat, 1.0).mean(dim=(0, 1, 2)).std() > 0.3
@@ -113,7 +113,7 @@ def test_periodic_axes_have_no_border():
 def test_shifts_are_taken_back(rule):
     """A denoiser to which all places are alike denoises as if nothing had been shifted."""
 
-    def alike(noisy, sigma):
+    def alike(noisy, sigma, plane=None):
         return torch.tanh(noisy + noisy.roll(1, -1) - 0.5 * noisy.roll(2, -2))
 
     volume = random_volume()
@@ -180,7 +180,7 @@ def test_planes_that_know_nothing_add_nothing(fractions, weight):
     rule = evidence(fractions=fractions, weight=weight, clamp=12.0)
     own = rule.own_posterior(volume, 2.0)
 
-    def witness(noisy, sigma):
+    def witness(noisy, sigma, plane=None):
         posterior = rule.own_posterior(noisy.movedim(1, 0), sigma)
         return phases.expectation(posterior).movedim(0, 1)
 
@@ -200,7 +200,7 @@ def test_independent_witnesses_give_the_posterior_of_bayes(fractions):
     own = rule.own_posterior(volume, sigma)
     planes = iter(zip(likelihoods, (2, 1, 0), strict=True))  # in the order yz, xz, xy
 
-    def witness(noisy, sigma):
+    def witness(noisy, sigma, plane=None):
         likelihood, axis = next(planes)
         posterior = own * likelihood
         return phases.expectation(posterior / posterior.sum(0)).movedim(axis + 1, 0)
@@ -219,7 +219,9 @@ def test_certain_planes_give_certain_phases(fractions):
     labels = torch.randint(count, SHAPE, generator=torch.Generator().manual_seed(0))
     code = phases.encode(labels[None], count)[0]
     axes = iter((2, 1, 0))
-    rule = evidence(lambda noisy, sigma: code.movedim(next(axes) + 1, 0), fractions, clamp=4.0)
+    rule = evidence(
+        lambda noisy, sigma, plane: code.movedim(next(axes) + 1, 0), fractions, clamp=4.0
+    )
     torch.testing.assert_close(rule(code, 1.0, 0), code, rtol=0, atol=1e-3)
 
 
@@ -239,7 +241,7 @@ def test_a_target_is_held(target, sigma):
     volume = random_volume(phases.channels_of(len(target))).repeat(1, 4, 4, 4)
 
     def denoised(**settings):
-        rule = evidence(lambda noisy, sigma: torch.tanh(noisy / 6), fractions, **settings)
+        rule = evidence(lambda noisy, sigma, plane: torch.tanh(noisy / 6), fractions, **settings)
         return phases.probabilities(rule(volume, sigma, 0))
 
     free, held = denoised(), denoised(target=list(target))
@@ -291,13 +293,13 @@ def test_slabs_reach_the_denoiser():
     """The averaged slices with the noise of each, on every plane family; none without `slab`."""
     seen = []
 
-    def witness(noisy, sigma):
+    def witness(noisy, sigma, plane=None):
         seen.append((noisy, sigma))
         return torch.tanh(noisy)
 
     volume = 9 * torch.randn(1, 16, 16, 16, generator=torch.Generator().manual_seed(0))
     covariance = 0.9 ** np.arange(16)
-    evidence(witness, slab=50.0, covariance=covariance)(volume, 9.0, 0)
+    evidence(witness, slab=50.0, covariances=[covariance] * 3)(volume, 9.0, 0)
     weights, sigmas = best_slab(9.0, 16, covariance, 50.0)
     for (noisy, sigma), axis in zip(seen, (2, 1, 0), strict=True):
         slices = volume.double().movedim(axis + 1, 0)
@@ -305,7 +307,7 @@ def test_slabs_reach_the_denoiser():
         torch.testing.assert_close(noisy.double(), expected, rtol=0, atol=1e-5)
         torch.testing.assert_close(sigma.double(), sigmas, rtol=1e-5, atol=0)
     seen.clear()
-    evidence(witness, covariance=covariance)(volume, 9.0, 0)
+    evidence(witness, covariances=[covariance] * 3)(volume, 9.0, 0)
     assert [sigma for _, sigma in seen] == [9.0] * 3
 
 

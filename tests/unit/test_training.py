@@ -224,7 +224,7 @@ def test_what_the_network_is_asked_for(toy_slices, train_settings, prediction, n
     if n_phases == 3:
         images[:, :5] = 2
     trainer = Trainer(images, n_phases, settings, CPU)
-    noisy, time, target = trainer.batch()
+    noisy, time, _, target = trainer.batch()
     kept = trainer.scheduler.alphas_cumprod[time].view(-1, 1, 1, 1)
     signal, sigma = kept.sqrt(), (1 - kept).sqrt()
     clean = {

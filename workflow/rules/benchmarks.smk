@@ -12,6 +12,7 @@ rule benchmark_volumes:
     input:
         **RECONSTRUCTION_INPUTS,
         choice=choice_file,
+        given=given_file,
     output:
         "results/benchmarks/{material}/{plane_rule}_nh{n_h}_steps{steps}/runs.csv",
     log:

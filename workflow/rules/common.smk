@@ -11,6 +11,7 @@ sys.path.insert(0, str(Path(workflow.current_basedir).parents[1] / "src"))
 
 from micro3diff.config import (
     cases,
+    choice_settings,
     download_name,
     leaves_a_choice,
     load,
@@ -83,11 +84,26 @@ def volume_tables(material, plane_rule, n_h, samples=SAMPLES):
 
 
 def source_file(wildcards):
-    """The file of a material's source; none for a generated one."""
+    """The file or files of a material's source; none for a generated one."""
     source = MATERIALS[wildcards.material]["source"]
     if source["url"]:
         return f"results/downloads/{download_name(source['url'])}"
+    if source["planes"]:
+        return sorted(set(source["planes"].values()))
     return source["path"] or []
+
+
+def given_of(material):
+    """The file of rule given, if anything is asked of a material's volumes."""
+    asked = MATERIALS[material]["reconstruct"]
+    if asked["anchors"] or asked["volume_fraction"] is not None:
+        return f"results/{material}/given.npz"
+    return []
+
+
+def given_file(wildcards):
+    """`given_of` the wildcards' material."""
+    return given_of(wildcards.material)
 
 
 def reconstruction(wildcards):

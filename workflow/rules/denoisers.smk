@@ -5,6 +5,8 @@ rule train:
     input:
         slices=rules.slices.output[0],
         about=rules.source.output.about,
+        # what can't be met is told before the training, and is no part of it
+        given=ancient(given_file),
     output:
         model=directory("results/{material}/model"),
         loss="results/{material}/loss.csv",

@@ -59,3 +59,28 @@ rule slices:
         seed=RUN["seed"],
     script:
         "../scripts/slices.py"
+
+
+rule given:
+    """Checks what is asked of the volumes before a denoiser is trained; keeps given slices."""
+    input:
+        about=rules.source.output.about,
+        images=lambda w: [
+            anchor["image"]
+            for anchor in MATERIALS[w.material]["reconstruct"]["anchors"]
+        ],
+    output:
+        "results/{material}/given.npz",
+    log:
+        "results/logs/given/{material}.log",
+    priority: 85
+    localrule: True
+    conda:
+        "../../envs/sources.yaml"
+    params:
+        settings=lambda w: {
+            key: MATERIALS[w.material]["reconstruct"][key]
+            for key in ("volume_fraction", "anchors", "shape")
+        },
+    script:
+        "../scripts/given.py"

@@ -19,7 +19,7 @@ rule choose:
         mem_mb=16000,
         runtime=480,
     params:
-        settings=lambda w: reconstruction_settings(MATERIALS[w.material], "evidence", 0),
+        settings=lambda w: choice_settings(MATERIALS[w.material]),
         volumes=lambda w: MATERIALS[w.material]["reconstruct"]["evidence"]["choose"],
         precision=lambda w: MATERIALS[w.material]["train"]["precision"],
         seed=RUN["seed"] * 1_000_000 + SELECTION_SEED,
@@ -34,6 +34,7 @@ rule reconstruct:
     input:
         **RECONSTRUCTION_INPUTS,
         choice=choice_file,
+        given=given_file,
     output:
         "results/{material}/{plane_rule}_nh{n_h}/volumes_{first}-{last}.csv",
     log:
@@ -62,6 +63,7 @@ rule trace:
             for key, file in RECONSTRUCTION_INPUTS.items()
         },
         choice=choice_of(SHOWCASE, SHOWN_RULE),
+        given=given_of(SHOWCASE),
     output:
         f"results/{SHOWCASE}/trace.npz",
     log:

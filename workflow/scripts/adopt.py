@@ -6,8 +6,10 @@ from micro3diff.logs import configure_logging
 
 if __name__ == "__main__":
     configure_logging(snakemake.log[0])
+    source = read_json(snakemake.input.about)
     adopt_model(
         snakemake.input.model,
         snakemake.output.model,
-        read_json(snakemake.input.about)["fractions"],
+        source["fractions"],
+        source["isotropic"],
     )

@@ -22,5 +22,6 @@ if __name__ == "__main__":
         device=choose_device(snakemake.config),
         slices=snakemake.input.slices,
         source=read_json(snakemake.input.source),
+        given=snakemake.input.given or None,
         seconds=60 * snakemake.config["run"]["checkpoint_minutes"],
     )

@@ -4,6 +4,7 @@ import torch
 
 from micro3diff.denoisers import choose_device
 from micro3diff.files import read_json
+from micro3diff.given import read_given
 from micro3diff.logs import configure_logging
 from micro3diff.reconstruction import chosen, trace
 
@@ -19,4 +20,5 @@ if __name__ == "__main__":
         path=snakemake.output[0],
         slices=snakemake.input.slices,
         source=read_json(snakemake.input.source),
+        anchors=read_given(snakemake.input.given) if snakemake.input.given else None,
     )

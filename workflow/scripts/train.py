@@ -7,17 +7,20 @@ import torch
 from micro3diff.denoisers import choose_device
 from micro3diff.files import read_json
 from micro3diff.logs import configure_logging
-from micro3diff.slices import symmetries
+from micro3diff.slices import read_slices, training_set
 from micro3diff.training import train
-from micro3diff.volumes import read_labels
 
 if __name__ == "__main__":
     configure_logging(snakemake.log[0])
     torch.set_num_threads(snakemake.threads)
+    source = read_json(snakemake.input.about)
+    slices = read_slices(snakemake.input.slices)
+    images, planes = training_set(slices, snakemake.params.augment, source["isotropic"])
     train(
-        symmetries(read_labels(snakemake.input.slices), snakemake.params.augment),
-        len(read_json(snakemake.input.about)["fractions"]),
+        images,
+        len(source["fractions"]),
         snakemake.params.settings,
+        planes=planes,
         model=snakemake.output.model,
         loss_table=snakemake.output.loss,
         # not an output: Snakemake deletes the outputs of a job that fails

@@ -22,14 +22,19 @@ logger = logging.getLogger("micro3diff")
 class Source:
     """Labels of a material with what is known about them.
 
-    labels: uint8, values 0..K-1; (y, x), (image, y, x) or (z, y, x)
-    kind: image, stack (images that have nothing to do with each other) or volume
+    labels: uint8, values 0..K-1; (y, x), (image, y, x) or (z, y, x); of planes, a dict of images
+        by the names xy (rows y, columns x), xz (rows z) and yz (rows z, columns y)
+    kind: image, stack (images that have nothing to do with each other), volume, or planes (images
+        of three planes, of whatever size)
+    isotropic: whether all planes and directions are alike; or a list of the planes whose own
+        directions are: none, or one if the material is alike around an axis
     voxel_size: side of a voxel in ``unit``, None if unknown
     origin: where the labels come from, ready for JSON
     """
 
-    labels: "np.ndarray"
+    labels: "np.ndarray | dict[str, np.ndarray]"
     kind: str
+    isotropic: bool | list[str] = True
     voxel_size: float | None = None
     unit: str = "voxel"
     origin: dict = field(default_factory=dict)
@@ -38,29 +43,45 @@ class Source:
 def load_source(settings: dict) -> Source:
     """Read or generate the source of a material, by its settings ``source`` (see config/README.md).
 
-    ``path`` or ``generator`` is needed; a ``url`` is fetched before (`download.fetch`) and its file
-    given as ``path``. Order: read, crop, segment, select. Raises InputError for anything that
-    can't become labels of two or more phases.
+    ``path``, ``planes`` or ``generator`` is needed; a ``url`` is fetched before (`download.fetch`)
+    and its file given as ``path``. Order: read, crop, segment, select, coarsen. Raises InputError
+    for anything that can't become labels of two or more phases.
     """
     if settings.get("generator"):
         labels, kind, origin = _generate(settings)
+    elif settings.get("planes"):
+        labels, kind, origin = _read_planes(settings)
     elif settings.get("path"):
         labels, kind, origin = _read(Path(settings["path"]), settings)
     else:
-        raise InputError("source: found neither path, url nor generator, expected one of them")
-    origin["shape"] = list(labels.shape)
-    origin["fractions"] = _fractions(labels)
+        raise InputError(
+            "source: found neither path, url, planes nor generator, expected one of them"
+        )
+    isotropic = settings.get("isotropic", True)
+    if isotropic is not True and kind not in ("volume", "planes"):
+        raise InputError(
+            f"source.isotropic: found {isotropic} for a source of kind {kind}, which shows one "
+            "plane; give an image of each plane as source.planes, or a volume"
+        )
+    parts = list(labels.values()) if kind == "planes" else [labels]
+    origin["shape"] = [list(part.shape) for part in parts]
+    if kind != "planes":
+        (origin["shape"],) = origin["shape"]
+    # each plane shows the same fractions, as well as it can
+    origin["fractions"] = _fractions(parts)
     logger.info(
         "%s: %s of shape %s, phase fractions %s",
-        origin.get("file") or origin.get("generator"),
+        origin.get("file") or origin.get("generator") or "planes",
         kind,
-        labels.shape,
+        origin["shape"],
         ", ".join(f"{fraction:.3f}" for fraction in origin["fractions"]),
     )
+    size = settings.get("voxel_size")
     return Source(
         labels=labels,
         kind=kind,
-        voxel_size=settings.get("voxel_size"),
+        isotropic=isotropic,
+        voxel_size=size and size * (settings.get("coarsen") or 1),
         unit=settings.get("unit") or "voxel",
         origin=origin,
     )
@@ -87,10 +108,31 @@ def _read(path: Path, settings: dict) -> tuple["np.ndarray", str, dict]:
     kind = _kind(path, array.ndim, settings.get("array") or "auto")
     array = _crop(array, settings.get("crop"))
     labels, segmentation = to_labels(array, settings, name=str(path))
+    labels = coarsened(labels, settings.get("coarsen") or 1, single=kind != "stack")
     origin = {"file": path.name, "sha256": sha256_of(path), **segmentation}
     if settings.get("url"):
         origin["url"] = settings["url"]
     return labels, kind, origin
+
+
+def _read_planes(settings: dict) -> tuple[dict, str, dict]:
+    """The images of ``settings["planes"]``, by plane; they must have the same phases."""
+    labels, origins = {}, {}
+    for plane, path in settings["planes"].items():
+        labels[plane], kind, origins[plane] = _read(Path(path), settings)
+        if kind != "image":
+            raise InputError(
+                f"source.planes.{plane}: {path} is a {kind}, expected one 2D image; give a volume "
+                "as source.path, with source.isotropic: false"
+            )
+    values = {plane: origin["values"] for plane, origin in origins.items()}
+    if any(one != values["xy"] for one in values.values()):
+        found = ", ".join(f"{one} in {plane}" for plane, one in values.items())
+        raise InputError(
+            f"source.planes: the images have different labels ({found}), expected the same phases "
+            "in each; correct the images, or select one phase with source.select"
+        )
+    return labels, "planes", {"planes": origins}
 
 
 def _kind(path: Path, dimension: int, wanted: str) -> str:
@@ -126,21 +168,76 @@ def _crop(array: "np.ndarray", crop: list | None) -> "np.ndarray":
     return array[tuple(slice(start, stop) for start, stop in crop)]
 
 
-def _fractions(labels: "np.ndarray") -> list[float]:
+def coarsened(labels: "np.ndarray", factor: int, single: bool = True) -> "np.ndarray":
+    """Blocks of ``factor`` pixels or voxels a side become one, of the phase that most of it is.
+
+    A tie goes to the lower label; what is left at the far ends is cut off. ``single`` False is a
+    stack of images (n, height, width).
+    """
     import numpy as np
 
-    return (np.bincount(labels.ravel()) / labels.size).tolist()
+    if factor == 1:
+        return labels
+    axes = range(0 if single else 1, labels.ndim)
+    whole = tuple(
+        slice(s // factor * factor) if k in axes else slice(None)
+        for k, s in enumerate(labels.shape)
+    )
+    counts = []
+    for phase in range(int(labels.max()) + 1):
+        count = (labels[whole] == phase).astype(np.uint16)
+        for axis in axes:
+            shape = (*count.shape[:axis], -1, factor, *count.shape[axis + 1 :])
+            count = count.reshape(shape).sum(axis + 1)
+        counts.append(count)
+    return np.argmax(counts, axis=0).astype(np.uint8)
+
+
+def _fractions(parts: "list[np.ndarray]") -> list[float]:
+    """Phase fractions, the mean over the parts."""
+    import numpy as np
+
+    return np.mean([np.bincount(part.ravel()) / part.size for part in parts], axis=0).tolist()
+
+
+def labels_like(path: str | Path, origin: dict) -> "np.ndarray":
+    """Another image as labels, by what was done to a source of this ``origin``.
+
+    InputError if it has values that the source has not.
+    """
+    import numpy as np
+
+    from micro3diff.sources.readers import read_array
+
+    array, record = read_array(Path(path)), origin.get("planes", {}).get("xy", origin)
+    values = record.get("values", [0, 1])  # generated labels are 0 and 1
+    if "threshold" in record:
+        labels = (array > record["threshold"]).astype(np.uint8)
+    else:
+        missing = sorted(set(np.unique(array).tolist()) - set(values))
+        if missing:
+            raise InputError(
+                f"{path}: found the labels {missing[:4]}, expected those of the source, {values}"
+            )
+        labels = np.searchsorted(values, array).astype(np.uint8)
+    if "select" in record:
+        labels = np.isin(values, record["select"]).astype(np.uint8)[labels]
+    return labels
 
 
 def save_source(source: Source, labels: str | Path, about: str | Path) -> None:
     """Write a source as a label TIFF and what is known about it as JSON; see `read_source`."""
     from micro3diff.files import write_json
-    from micro3diff.volumes import write_labels
+    from micro3diff.volumes import write_images, write_labels
 
-    axes = {"image": "YX", "stack": "TYX", "volume": "ZYX"}[source.kind]
-    write_labels(labels, source.labels, source.voxel_size, source.unit, axes=axes)
+    if source.kind == "planes":
+        write_images(labels, source.labels)
+    else:
+        axes = {"image": "YX", "stack": "TYX", "volume": "ZYX"}[source.kind]
+        write_labels(labels, source.labels, source.voxel_size, source.unit, axes=axes)
     known = {
         "kind": source.kind,
+        "isotropic": source.isotropic,
         "fractions": source.origin["fractions"],
         "voxel_size": source.voxel_size,
         "unit": source.unit,
@@ -152,10 +249,10 @@ def save_source(source: Source, labels: str | Path, about: str | Path) -> None:
 def read_source(labels: str | Path, about: str | Path) -> Source:
     """Read what `save_source` wrote."""
     from micro3diff.files import read_json
-    from micro3diff.volumes import read_labels
+    from micro3diff.volumes import read_images, read_labels
 
     known = read_json(about)
     return Source(
-        labels=read_labels(labels),
-        **{key: known[key] for key in ("kind", "voxel_size", "unit", "origin")},
+        labels=read_images(labels) if known["kind"] == "planes" else read_labels(labels),
+        **{key: known[key] for key in ("kind", "isotropic", "voxel_size", "unit", "origin")},
     )

@@ -1,0 +1,110 @@
+"""What is given of the volumes: slices that they must contain, and their volume fractions.
+
+Checked before anything is trained, since a request that can't be met is cheap to mend then.
+"""
+
+import itertools
+import math
+import os
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from micro3diff.errors import InputError
+from micro3diff.files import atomic_path
+from micro3diff.slices import AXES
+from micro3diff.sources import labels_like
+
+REACH = 2.5  # change of the log-odds of a phase up to which shapes stay what they are
+
+
+def read_anchors(
+    anchors: Sequence[dict], shape: Sequence[int], origin: dict
+) -> dict[tuple[int, int], np.ndarray]:
+    """Given slices as labels by (axis, index), from the setting ``reconstruct.anchors``.
+
+    Each has the keys axis (z, y or x), index, and image, the path of a label image whose rows and
+    columns are what is left of z, y, x. They get the labels of the source, whose ``origin`` tells
+    how it was segmented.
+
+    InputError if one does not fit the shape, has labels that the source lacks, or disagrees with
+    another one where they cross.
+    """
+    found: dict[tuple[int, int], np.ndarray] = {}
+    names: dict[tuple[int, int], str] = {}
+    for number, anchor in enumerate(anchors):
+        key = f"reconstruct.anchors[{number}]"
+        axis, index = AXES[anchor["axis"]], anchor["index"]
+        labels = labels_like(anchor["image"], origin)
+        expected = tuple(side for k, side in enumerate(shape) if k != axis)
+        if labels.shape != expected:
+            raise InputError(
+                f"{key}.image: {anchor['image']} is of shape {labels.shape}, expected {expected}, "
+                f"the slices normal to {anchor['axis']} of a volume of {tuple(shape)}"
+            )
+        if index >= shape[axis]:
+            raise InputError(
+                f"{key}.index: found {index}, expected less than {shape[axis]}, the side of the "
+                f"volume along {anchor['axis']}"
+            )
+        if (axis, index) in found:
+            raise InputError(f"{key}: the slice {anchor['axis']} = {index} is given twice")
+        found[axis, index], names[axis, index] = labels, f"{anchor['image']} ({key})"
+    for one, other in itertools.combinations(found, 2):
+        if one[0] == other[0]:
+            continue
+        differ = _line(found[one], one, other) != _line(found[other], other, one)
+        if differ.any():
+            raise InputError(
+                f"reconstruct.anchors: {names[one]} and {names[other]} cross in a line of "
+                f"{differ.size} voxels and disagree in {np.count_nonzero(differ)} of them, "
+                "expected the same labels; correct an image or its index"
+            )
+    return found
+
+
+def _line(labels: np.ndarray, own: tuple[int, int], other: tuple[int, int]) -> np.ndarray:
+    """The line of a slice that lies in another slice too."""
+    axes = [axis for axis in range(3) if axis != own[0]]
+    return labels.take(other[1], axis=axes.index(other[0]))
+
+
+def check_fraction(wanted: float | Sequence[float] | None, fractions: Sequence[float]) -> None:
+    """InputError if the setting ``volume_fraction`` is out of reach for a material's fractions."""
+    if wanted is None:
+        return
+    key = "reconstruct.volume_fraction"
+    if isinstance(wanted, float) and len(fractions) != 2:
+        raise InputError(
+            f"{key}: found one number, {wanted}, but the material has {len(fractions)} phases; "
+            "expected a list with the fraction of each"
+        )
+    asked = [1 - wanted, wanted] if isinstance(wanted, float) else list(wanted)
+    if len(asked) != len(fractions):
+        raise InputError(
+            f"{key}: found {len(asked)} fractions, expected {len(fractions)}, one for each phase"
+        )
+    for phase, (new, own) in enumerate(zip(asked, fractions, strict=True)):
+        low, high = (1 / (1 + math.exp(-_odds(own) + step)) for step in (REACH, -REACH))
+        if not low <= new <= high:
+            raise InputError(
+                f"{key}: found {new:.3g} of phase {phase}, of which the material has {own:.3g}; "
+                f"expected {low:.2g} to {high:.2g}, since shapes would not stay what they are"
+            )
+
+
+def _odds(fraction: float) -> float:
+    return math.log(fraction / (1 - fraction))
+
+
+def write_given(path: str | os.PathLike, anchors: Mapping[tuple[int, int], np.ndarray]) -> None:
+    """Write given slices as .npz, an array each; see `read_given`."""
+    named = {f"{axis}_{index}": labels for (axis, index), labels in anchors.items()}
+    with atomic_path(path) as temporary:
+        np.savez_compressed(temporary, **named)
+
+
+def read_given(path: str | os.PathLike) -> dict[tuple[int, int], np.ndarray]:
+    """What `write_given` wrote."""
+    with np.load(path, allow_pickle=False) as file:
+        return {tuple(map(int, name.split("_"))): file[name] for name in file}
