@@ -36,6 +36,8 @@ class PlaneRule:
     ``network_passes`` counts the passes of the whole volume.
     """
 
+    LIFT = 1.5  # noise levels by which given slices stand out of the noise
+
     def __init__(
         self,
         denoiser,
@@ -55,6 +57,7 @@ class PlaneRule:
         self.network_passes = 0
 
     def __call__(self, volume: torch.Tensor, sigma: float, turn: int) -> torch.Tensor:
+        volume = self.anchored(volume, max(1.0, self.LIFT * sigma))
         axes = [axis + 1 for axis in range(3) if self.periodic[axis]]  # after the channels
         if not axes:
             return self.held(self.denoise(volume, sigma, turn), sigma)
@@ -70,9 +73,20 @@ class PlaneRule:
             sharpness = 1 + (0.5 / sigma) ** 2
             probability = hold_fractions(phases.probabilities(denoised), self.target, sharpness)
             denoised = phases.expectation(probability)
+        return self.anchored(denoised)
+
+    def anchored(self, volume: torch.Tensor, lift: float = 1.0) -> torch.Tensor:
+        """The volume with the given slices in their places.
+
+        A network that is told of much noise takes no voxel at its word. So that the neighbourhood
+        of a given slice goes on from it, it must stand out: its codes are multiplied by ``lift``.
+        """
+        if not self.anchors:
+            return volume
+        volume = volume.clone()
         for (axis, index), codes in self.anchors.items():
-            denoised.select(axis + 1, index).copy_(codes)
-        return denoised
+            volume.select(axis + 1, index).copy_(lift * codes)
+        return volume
 
     def denoise_plane(
         self, volume: torch.Tensor, sigma: float | torch.Tensor, plane: str
