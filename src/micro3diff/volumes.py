@@ -34,6 +34,11 @@ def volumes_of(table: str | os.PathLike) -> list[Path]:
     return paths
 
 
+def phase_count(path: str | os.PathLike) -> int:
+    """How many phases the material of a volume has, by the provenance beside it."""
+    return len(read_json(Path(path).with_suffix(".json"))["source"]["fractions"])
+
+
 def periodic_axes(path: str | os.PathLike) -> list[bool]:
     """Along which of z, y, x a volume is periodic, by the provenance beside it; none by default."""
     settings = read_json(Path(path).with_suffix(".json")).get("settings", {})

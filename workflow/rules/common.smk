@@ -202,11 +202,25 @@ SHOWCASE = next(
 # Its case that is drawn step by step.
 SHOWN_RULE, SHOWN_N_H = min(CASES, key=lambda case: case[1])
 
+
+def is_periodic(name):
+    """Whether the volume that stands for a material is periodic along some axis."""
+    return any(reconstruction_settings(MATERIALS[name], *best_case())["periodic"])
+
+
+def is_anisotropic(name):
+    """Whether a material is known to differ from plane to plane."""
+    source = MATERIALS[name]["source"]
+    return bool(source.get("planes")) or source.get("isotropic") not in (None, True)
+
+
 FIGURES = [
     file
     for name in [
         *[name for kind in PAPER_FIGURES for name in figure_materials(kind)],
         *[f"figure_{number}" for number in ("2", "3", "5", "12", "14", "S1")],
+        *[f"periodic_{name}" for name in MATERIALS if is_periodic(name)],
+        *[f"directions_{name}" for name in MATERIALS if is_anisotropic(name)],
     ]
     for file in figure_files(name)
 ]
