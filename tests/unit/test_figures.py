@@ -461,7 +461,7 @@ def test_denoiser(tmp_path):
 SETTINGS = {"slices": {"patch": 64}, "train": {"steps": 5000}}
 CONFIG = {
     "run": {
-        "materials": ["spheres", "my_rock_", "given"],
+        "materials": ["spheres", "my_rock_", "given", "layers"],
         "cases": {"alternate": [], "evidence": [0]},
         "samples": 7,
         "seed": 3,
@@ -475,6 +475,11 @@ CONFIG = {
             "title": "given",
             "source": {"url": "https://a.org/b%20c.npy"},
             "model": "models/rock",
+            **SETTINGS,
+        },
+        "layers": {
+            "title": "Layers",
+            "source": {"path": None, "planes": {"xy": "a.tif", "xz": "b.tif", "yz": "b.tif"}},
             **SETTINGS,
         },
     },
@@ -543,6 +548,7 @@ def test_the_description_says_what_was_run():
         "my_rock_ none file: my_rock.tif",
         "downloaded: b%20c.npy",
         "given: rock",
+        "an image of each plane: xy, xz, yz",
         "64 pixels wide",
         "trained for 5000 steps",
         "7 volumes of each",

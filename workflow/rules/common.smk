@@ -273,6 +273,12 @@ def benchmark_results(wildcards):
             "benchmark.cases: is empty, so that there is nothing to compare; "
             "see config/benchmarks.yaml"
         )
+    for name in MATERIALS:
+        if MATERIALS[name]["source"].get("planes"):
+            stop(
+                f"benchmark: {name} is known from an image of each plane, whose errors are those "
+                "along each axis: leave it out of run.materials, and run `snakemake directions`"
+            )
     tables = ["samplers.csv", "denoisers.csv", "memorisation.csv"]
     names = [*tables, *(f"{name}.png" for name in MATERIALS)]
     return [f"results/benchmarks/{name}" for name in names]
