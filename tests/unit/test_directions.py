@@ -223,6 +223,17 @@ def test_few_blocks_overlap_and_say_so(tmp_path):
     assert len(whole.samples) == 1 and not whole.overlapping
 
 
+def test_a_generator_has_no_need_of_overlap():
+    """It makes more volumes: two blocks of each, disjoint."""
+    spheres = {"shape": [16, 16, 32], "diameter_mean": 7, "diameter_std": 1}
+    settings = {"generator": "spheres", "spheres": spheres}
+    real = benchmark_real.cut_real(settings, None, [16] * 3, 16)
+    assert not real.overlapping and len(real.samples) == 26
+    settings["spheres"] = spheres | {"seed": benchmark_real.FIRST_SEED}
+    first = benchmark_real.load_source(settings).labels
+    np.testing.assert_array_equal(np.concatenate(real.samples[:2], axis=2), first)
+
+
 def test_tiles_of_planes_keep_to_their_plane(monkeypatch, tmp_path):
     """A sample has one tile of each image, and as many samples as the smallest image has tiles."""
     planes = {

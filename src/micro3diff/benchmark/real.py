@@ -75,7 +75,7 @@ def cut_real(settings: dict, path: str | os.PathLike | None, shape: list[int], p
         return _generated(settings, crop, shape)
     whole = load_source(settings)
     if whole.kind == "volume":
-        return _cut(whole, crop, shape, "volume")
+        return _cut(whole, crop, shape, "volume", fewest=FEWEST)
     side = [patch, patch] if whole.kind == "image" else whole.labels.shape[1:]
     return _cut(whole, crop, [1, *side], "image")
 
@@ -102,8 +102,11 @@ def _generated(settings: dict, crop: list | None, shape: list[int]) -> Real:
             return Real(source.kind, np.stack(samples), np.empty((len(samples), 0), int))
 
 
-def _cut(source: Source, crop: list | None, shape: list[int], kind: str) -> Real:
-    """Disjoint blocks of ``shape``, in a grid that is centred in the source."""
+def _cut(source: Source, crop: list | None, shape: list[int], kind: str, fewest: int = 1) -> Real:
+    """Disjoint blocks of ``shape``, in a grid that is centred in the source.
+
+    Where there are less than ``fewest``, blocks at random places, if the source has room for any.
+    """
     labels = source.labels[None] if source.kind == "image" else source.labels
     sides = [min(pair) for pair in zip(shape, labels.shape, strict=True)]
     counts = [whole // side for whole, side in zip(labels.shape, sides, strict=True)]
@@ -112,7 +115,7 @@ def _cut(source: Source, crop: list | None, shape: list[int], kind: str) -> Real
         for whole, count, side in zip(labels.shape, counts, sides, strict=True)
     ]
     corners = np.stack(np.meshgrid(*grid, indexing="ij"), axis=-1).reshape(math.prod(counts), 3)
-    overlapping = kind == "volume" and len(corners) < FEWEST and tuple(sides) != labels.shape
+    overlapping = len(corners) < fewest and tuple(sides) != labels.shape
     if overlapping:
         corners = _places(labels.shape, sides)
     elif len(corners) > MOST:
