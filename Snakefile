@@ -20,6 +20,7 @@ include: "workflow/rules/figures.smk"
 include: "workflow/rules/provenance.smk"
 include: "workflow/rules/peers.smk"
 include: "workflow/rules/benchmarks.smk"
+include: "workflow/rules/directions.smk"
 
 
 report: "workflow/report/workflow.rst"

@@ -38,6 +38,7 @@ _PLANES = {
     ("volume", 2): ((1, 2), (0, 2), (0, 1)),
     ("stack", 2): ((1, 2),),
     ("image", 2): (None,),
+    ("planes", 2): (None,),
 }
 
 
@@ -66,7 +67,8 @@ class Case:
 def resolve_dimension(kind: str, dimension: int | str = "auto") -> int:
     """Dimension in which a material is judged: 3 if its source is a volume, else 2 (figure 5).
 
-    kind: "volume", "stack" or "image". Raises `InputError` for 3 where there is no volume.
+    kind: "volume", "stack", "image" or "planes". Raises `InputError` for 3 where there is no
+    volume.
     """
     if dimension == "auto":
         return 3 if kind == "volume" else 2
@@ -79,33 +81,33 @@ def resolve_dimension(kind: str, dimension: int | str = "auto") -> int:
 
 
 def curve_table(
-    labels: np.ndarray,
+    labels: np.ndarray | Mapping[str, np.ndarray],
     kind: str = "volume",
     phase: int = 1,
     dimension: int | str = "auto",
     max_lag: int | None = None,
     along: str = "axes",
+    periodic: bool | Sequence[bool] = False,
 ) -> pd.DataFrame:
     """S2 and LP of one label array: columns ``metric``, ``lag`` in voxels, ``value``.
 
-    labels: shape (z, y, x) for a volume, (n, y, x) for a stack of images, (y, x) for an image.
+    labels: shape (z, y, x) for a volume, (n, y, x) for a stack of images, (y, x) for an image; for
+        planes the images "xy", "xz" and "yz", whose curves are averaged.
     dimension: 2 for a volume means the mean over the slices of its three families of planes.
     along: directions of S2, see `metrics.two_point_correlation`; LP is always along the axes.
+    periodic: whether pairs and segments wrap around, for all axes or one value for each.
 
     ``max_lag`` None, or more than the shortest side, means half of the shortest side.
 
     Raises `InputError` as the metrics do, and for a dimension or shape that the kind has not got.
     """
     planes = _PLANES[kind, resolve_dimension(kind, dimension)]
-    expected = 2 if kind == "image" else 3
-    if np.ndim(labels) != expected:
-        raise InputError(f"{kind}: found {np.ndim(labels)} dimensions; expected {expected}")
+    arrays = images_of(labels, kind)
     # the same lags for all planes; a source that is thinner than the lags asked for has fewer
-    side = min(np.shape(labels)[1 if kind == "stack" else 0 :])
-    if max_lag is None or max_lag >= side:
-        max_lag = side // 2
-    s2 = [two_point_correlation(labels, phase, max_lag, along=along, plane=p) for p in planes]
-    lp = [lineal_path(labels, phase, max_lag, plane=p) for p in planes]
+    max_lag = longest_lag(arrays, kind, max_lag)
+    how = {"phase": phase, "max_lag": max_lag, "periodic": periodic}
+    s2 = [two_point_correlation(a, along=along, plane=p, **how) for a in arrays for p in planes]
+    lp = [lineal_path(a, plane=p, **how) for a in arrays for p in planes]
     parts = [
         pd.DataFrame(
             {
@@ -119,13 +121,38 @@ def curve_table(
     return pd.concat(parts, ignore_index=True)
 
 
-def body_diagonal(labels: np.ndarray, kind: str, phase: int, max_lag: int) -> np.ndarray:
+def images_of(labels: np.ndarray | Mapping[str, np.ndarray], kind: str) -> list[np.ndarray]:
+    """The arrays that a source holds: three images of planes, one array of any other kind.
+
+    Raises `InputError` for an array of other dimensions than the kind has.
+    """
+    arrays = list(labels.values()) if kind == "planes" else [labels]
+    expected = 2 if kind in ("image", "planes") else 3
+    for array in arrays:
+        if np.ndim(array) != expected:
+            raise InputError(f"{kind}: found {np.ndim(array)} dimensions; expected {expected}")
+    return arrays
+
+
+def longest_lag(arrays: Sequence[np.ndarray], kind: str, max_lag: int | None = None) -> int:
+    """``max_lag``, or half of the shortest side in space if that is None or does not fit."""
+    side = min(min(np.shape(array)[1 if kind == "stack" else 0 :]) for array in arrays)
+    return side // 2 if max_lag is None or max_lag >= side else max_lag
+
+
+def body_diagonal(
+    labels: np.ndarray | Mapping[str, np.ndarray], kind: str, phase: int, max_lag: int
+) -> np.ndarray:
     """S2 along the body diagonals; lag k is a distance of sqrt(3) k voxels.
 
     Images have diagonals of their own, of sqrt(2) k pixels, which are interpolated at these
     distances, as far as they reach: what isotropy asks of a volume, up to the difference between
-    the two lattices. kind: as in `curve_table`.
+    the two lattices; of planes, the mean over the three images. kind: as in `curve_table`.
     """
+    if kind == "planes":
+        of_each = [body_diagonal(image, "image", phase, max_lag) for image in labels.values()]
+        shortest = min(map(len, of_each))
+        return np.mean([curve[:shortest] for curve in of_each], axis=0)
     if kind == "volume":
         return two_point_correlation(labels, phase, max_lag, along="diagonals").values
     body, pixel = math.sqrt(3), math.sqrt(2)
@@ -137,20 +164,23 @@ def body_diagonal(labels: np.ndarray, kind: str, phase: int, max_lag: int) -> np
     return PchipInterpolator(curve.distances, curve.values)(distances)
 
 
-def surface_per_axis(labels: np.ndarray, kind: str, phase: int) -> float:
+def surface_per_axis(labels: np.ndarray | Mapping[str, np.ndarray], kind: str, phase: int) -> float:
     """Faces of the phase per voxel and axis; in 2D edges, the same where it is isotropic.
 
     kind: as in `curve_table`.
     """
-    images = labels if kind == "stack" else [labels]
+    images = labels if kind == "stack" else images_of(labels, kind)
     axes = 3 if kind == "volume" else 2
     return float(np.mean([specific_surface(image, phase) for image in images])) / axes
 
 
-def reference_table(labels: np.ndarray, kind: str, phase: int, **settings) -> pd.DataFrame:
+def reference_table(
+    labels: np.ndarray | Mapping[str, np.ndarray], kind: str, phase: int, **settings
+) -> pd.DataFrame:
     """`curve_table` of a material itself; raises `InputError` if it has nothing of the phase."""
-    if not np.any(labels == phase):
-        found = ", ".join(map(str, np.unique(labels)))
+    known = np.unique(np.concatenate([np.unique(a) for a in images_of(labels, kind)]))
+    if phase not in known:
+        found = ", ".join(map(str, known))
         raise InputError(
             f"evaluate.phase: found {phase}, but the labels of the material are {found}; "
             "choose one of them"
@@ -164,7 +194,12 @@ def measure(samples: Iterable[np.ndarray], kind: str = "volume", **settings) -> 
     Samples are taken one at a time, so a generator keeps memory to one volume. ``settings`` are
     those of `curve_table`. A stack of images is measured image by image with kind "image".
     """
-    tables = [curve_table(labels, kind, **settings) for labels in samples]
+    return numbered(curve_table(labels, kind, **settings) for labels in samples)
+
+
+def numbered(tables: Iterable[pd.DataFrame]) -> pd.DataFrame:
+    """The tables of samples as one, with a column ``sample`` from 0 in front."""
+    tables = list(tables)
     if not tables:
         raise InputError("samples: found none; expected at least one to measure")
     table = pd.concat(tables, keys=range(len(tables)), names=["sample"])

@@ -60,6 +60,28 @@ def specific_surface(labels: np.ndarray, phase: int = 1) -> float:
     )
 
 
+def interface(
+    labels: np.ndarray,
+    phases: tuple[int, int],
+    periodic: bool | Sequence[bool] = False,
+    plane: tuple[int, int] | None = None,
+) -> np.ndarray:
+    """Faces between two phases per voxel along each axis, in 1/voxel, shape (n_axes,).
+
+    The fraction of neighbours along the axis of which one belongs to either phase. Summed over the
+    axes and over all other phases it is the `specific_surface` of a phase. Arguments and errors are
+    those of `two_point_correlation`.
+    """
+    one, axes, _, periodic = _prepare(labels, phases[0], 1, periodic, plane)
+    other = _phase_mask(labels, phases[1])
+    faces = []
+    for step in _directions(one, axes, "axes"):
+        starts, one_ends = _shift(one, step, periodic)
+        _, other_ends = _shift(other, step, periodic)
+        faces.append(_fraction((one[starts] & other_ends) | (other[starts] & one_ends)))
+    return np.array(faces)
+
+
 def two_point_correlation(
     labels: np.ndarray,
     phase: int = 1,

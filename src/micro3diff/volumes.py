@@ -12,7 +12,7 @@ import numpy as np
 import tifffile
 
 from micro3diff.errors import InputError
-from micro3diff.files import atomic_path
+from micro3diff.files import atomic_path, read_json
 
 REMEDY = "delete it and let the workflow make it again"
 
@@ -32,6 +32,17 @@ def volumes_of(table: str | os.PathLike) -> list[Path]:
                 f"{path}: is missing, although {table} tells of it; delete that table and run again"
             )
     return paths
+
+
+def phase_count(path: str | os.PathLike) -> int:
+    """How many phases the material of a volume has, by the provenance beside it."""
+    return len(read_json(Path(path).with_suffix(".json"))["source"]["fractions"])
+
+
+def periodic_axes(path: str | os.PathLike) -> list[bool]:
+    """Along which of z, y, x a volume is periodic, by the provenance beside it; none by default."""
+    settings = read_json(Path(path).with_suffix(".json")).get("settings", {})
+    return settings.get("periodic") or [False] * 3
 
 
 def write_labels(

@@ -94,6 +94,7 @@ def test_a_synthetic_image_runs_to_metrics_and_figures(clone, tiny, run, draws_i
         assert len(pd.read_csv(results / "tables" / f"{name}.csv")) >= 1
     figures = [
         *["training_my_rock", "curves_my_rock", "volume_my_rock", "denoiser_my_rock"],
+        "periodic_my_rock",
         *[f"figure_{number}" for number in ("2", "3", "5", "12", "14", "S1")],
     ]
     drawn = {path.name for path in (results / "figures").iterdir() if path.stat().st_size > 1000}

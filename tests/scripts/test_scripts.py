@@ -17,6 +17,7 @@ import torch
 
 from micro3diff import config
 from micro3diff.batch import RUN_COLUMNS
+from micro3diff.directions import read_directions
 from micro3diff.errors import InputError
 from micro3diff.files import read_json, sha256_of
 from micro3diff.volumes import (
@@ -430,6 +431,7 @@ def figure_inputs(folder, source, slices, check_2d, scores, volumes, reference, 
         "figure_training": (training, {"title": "Balls"}),
         "figure_denoiser": (Files(loss=folder / "loss.csv", **denoiser), {}),
         "figure_volume": (Files(volumes[0]), {"inverted": True}),
+        "figure_tiled": (Files(volumes[0]), {}),
         "figure_curves": (Files(reference=reference, curves=[curves]), {"cases": cases, **unit}),
         "figure_2": (Files(volumes[0]), {"cases": cases}),
         "figure_S1": (Files(*volumes), {"titles": ["Balls"], "samples": 2}),
@@ -448,7 +450,8 @@ def both(stem: Path) -> list[Path]:
 
 
 FIGURES = [
-    "figure_training", "figure_denoiser", "figure_volume", "figure_curves", "figure_2", "figure_S1",
+    "figure_training", "figure_denoiser", "figure_volume", "figure_tiled", "figure_curves",
+    "figure_2", "figure_S1",
 ]  # fmt: skip
 
 
@@ -649,6 +652,71 @@ def test_the_benchmark_figure_is_drawn(tmp_path, samplers):
     files = Files(samplers)
     run("benchmark_figure", files, Files(output), material="balls", title="Balls")
     assert output.read_bytes().startswith(b"\x89PNG")
+
+
+# Each axis by itself
+
+
+@pytest.fixture(scope="module")
+def directions(folder, source, volumes, real) -> Files:
+    """The material, its volumes and the floor along each axis."""
+    files = Files(
+        reference=folder / "directions.csv",
+        floor=folder / "directions_floor.csv",
+        curves=folder / "evidence_nh0" / "directions.csv",
+    )
+    run("directions_reference", source, Files(files.reference), max_lag=None)
+    inputs = Files(volumes=volumes, about=source.about)
+    run("directions_curves", inputs, Files(files.curves), max_lag=None)
+    inputs = Files(reference=files.reference, about=source.about, real=real)
+    run("directions_floor", inputs, Files(files.floor), max_lag=None, volumes=2)
+    return files
+
+
+def test_periodic_volumes_are_measured_as_such(curves, directions, volumes):
+    """Volumes of `evidence` wrap around, so their pairs do: in the tables of both rules."""
+    labels = read_labels(volumes_of(volumes[0])[0])
+    assert read_json(volume_path(volumes[0], 0).with_suffix(".json"))["settings"]["periodic"] == (
+        [True] * 3
+    )
+    wrapped = np.mean((labels == 1) & (np.roll(labels, -3, axis=0) == 1))
+    table = read_directions(directions.curves).query("sample == 0 and metric == 'S2' and lag == 3")
+    by_axis = table[table["phase"] == "1"].set_index("axis")["value"]
+    assert by_axis["z"] == pytest.approx(wrapped, rel=1e-12)
+    mean = pd.read_csv(curves).query("sample == 0 and metric == 'S2' and lag == 3")["value"]
+    assert by_axis.mean() == pytest.approx(mean.item(), rel=1e-12)
+
+
+def test_errors_along_each_axis_follow_the_contract(tmp_path, directions):
+    """A row for each phase, pair, axis and metric of each case, beside its floor."""
+    output = tmp_path / "directions.csv"
+    cases = [
+        {"material": name, "rule": "evidence", "n_h": 0, "n_boot": 50} for name in ("one", "two")
+    ]
+    inputs = Files(
+        curves=[directions.curves] * 2,
+        references=[directions.reference] * 2,
+        floors=[directions.floor] * 2,
+    )
+    run("directions_table", inputs, Files(output), cases=cases)
+    table = read_directions(output)
+    assert list(table.columns) == [
+        "material", "rule", "n_h", "metric", "phase", "axis", "error_percent", "ci_low", "ci_high",
+        "n_volumes", "floor_percent", "floor_high", "floor_from",
+    ]  # fmt: skip
+    assert len(table) == 2 * (2 * (1 + 2 * 3) + 3)
+    assert set(table["axis"]) == {"z", "y", "x", "all"} and set(table["phase"]) == {"0", "1", "0-1"}
+    assert (table["n_volumes"] == 2).all() and table["floor_from"].str.endswith(" blocks").all()
+    assert (table["ci_low"] <= table["ci_high"]).all()
+    assert (table["floor_percent"] < table["floor_high"]).all()
+
+
+def test_the_figure_of_the_axes_is_drawn(tmp_path, directions):
+    """S2 and LP along z, y and x."""
+    inputs = Files(reference=directions.reference, curves=directions.curves)
+    unit = {"title": "Balls", "unit": "µm", "voxel_size": 2.5}
+    run("figure_directions", inputs, Files(*both(tmp_path / "directions")), **unit)
+    assert_drawn(tmp_path / "directions")
 
 
 # All scripts

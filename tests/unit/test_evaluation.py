@@ -58,6 +58,41 @@ def test_a_stack_is_judged_by_its_images():
         np.testing.assert_allclose(values(table, metric), mean, rtol=1e-12)
 
 
+def test_planes_are_judged_by_the_mean_of_their_images():
+    """An image of each plane, of different shapes, over the lags that all of them have."""
+    planes = {
+        "xy": random_labels(12, 14),
+        "xz": random_labels(9, 14, seed=1),
+        "yz": random_labels(9, 12, seed=2),
+    }
+    table = evaluation.curve_table(planes, "planes")
+    assert table["lag"].max() == 4
+    per_image = evaluation.measure(planes.values(), kind="image", max_lag=4)
+    for metric in evaluation.METRICS:
+        mean = evaluation.curve_values(per_image, metric).mean(axis=0)
+        np.testing.assert_allclose(values(table, metric), mean, rtol=1e-12)
+    pd.testing.assert_frame_equal(evaluation.reference_table(planes, "planes", 1), table)
+    with pytest.raises(InputError, match="found 2, but the labels of the material are 0, 1"):
+        evaluation.reference_table(planes, "planes", 2)
+    with pytest.raises(InputError, match="evaluate.dimension: found 3 .*'planes'"):
+        evaluation.curve_table(planes, "planes", dimension=3)
+
+
+@pytest.mark.parametrize("along", ["axes", "diagonals", "radial"])
+@pytest.mark.parametrize("dimension", [2, 3])
+def test_a_periodic_volume_has_no_place_of_its_own(along, dimension):
+    """Moved around its wrapping axis a volume has the same curves; read as cut out, it has not."""
+    labels = random_labels(8, 9, 10)
+    moved = np.roll(labels, 3, axis=1)
+    how = {"dimension": dimension, "along": along, "max_lag": 3}
+    wraps = [
+        evaluation.curve_table(v, periodic=[False, True, False], **how) for v in (labels, moved)
+    ]
+    pd.testing.assert_frame_equal(*wraps)
+    cut = [evaluation.curve_table(v, **how) for v in (labels, moved)]
+    assert np.abs(cut[0]["value"] - cut[1]["value"]).max() > 1e-4
+
+
 def test_the_source_decides_the_dimension():
     """Volumes are judged in 3D, images in 2D, unless the user says otherwise."""
     assert evaluation.resolve_dimension("volume") == 3

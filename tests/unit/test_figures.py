@@ -10,16 +10,18 @@ import pytest
 from matplotlib.figure import Figure
 
 from micro3diff.benchmark.errors import ERRORS
+from micro3diff.directions import direction_table, measure_directions
 from micro3diff.errors import InputError
 from micro3diff.figures import camera, samplers, style, views
 from micro3diff.figures.curves import plot_curves
 from micro3diff.figures.denoiser import describe, plot_denoiser
 from micro3diff.figures.diffusion import plot_diffusion_cubes, plot_diffusion_sections, read_trace
+from micro3diff.figures.directions import plot_directions
 from micro3diff.figures.errors import headline, plot_errors
-from micro3diff.figures.panels import pick, sections, sheet
+from micro3diff.figures.panels import paint, pick, sections, sheet
 from micro3diff.figures.timing import plot_timing
 from micro3diff.figures.training_data import plot_training_data
-from micro3diff.figures.volumes import plot_gallery, plot_harmonizing, plot_volume
+from micro3diff.figures.volumes import plot_gallery, plot_harmonizing, plot_tiled, plot_volume
 
 REPOSITORY = Path(__file__).parents[2]
 CAPTIONS = REPOSITORY / "workflow" / "report"
@@ -123,13 +125,22 @@ def test_sections_are_the_middle_planes():
 
 def test_a_sheet_holds_each_chosen_image_once():
     """The first and the last image are shown, places without an image stay blank."""
-    images = np.arange(5, dtype=np.uint8)[:, None, None] * np.ones((5, 4, 4), np.uint8)
+    images = np.arange(5)[:, None, None] / 4 * np.ones((5, 4, 4))
     page = sheet(images, rows=3, columns=2, gap=1)
     assert page.shape == (16, 11)
     values = page[1:5, 1:5], page[1:5, 6:10], page[11:15, 1:5]
     assert [float(v.mean()) for v in values] == [0.0, 0.25, 1.0]
     assert np.isnan(page[12:, 7:]).all()
     assert pick(301, 3).tolist() == [0, 150, 300] and pick(2, 5).tolist() == [0, 1]
+
+
+def test_a_phase_has_its_colour_whatever_else_is_in_the_picture():
+    """Two phases are black and white; of three, a picture without the third keeps the colours."""
+    assert paint(np.array([0, 1]), 2).tolist() == [[0, 0, 0], [1, 1, 1]]
+    three = paint(np.array([0, 1, 2]), 3)
+    assert (paint(np.array([0, 1]), 3) == three[:2]).all()
+    assert len({tuple(colour) for colour in three}) == 3
+    assert paint(np.array([200]), 201).shape == (1, 3), "more labels than colours"
 
 
 # Views
@@ -149,6 +160,19 @@ def test_a_view_shows_the_phase_inside_its_outline():
     assert red > blue  # the sand colour of the phase, in the middle
     red, _, blue = views.render(ball(), inverted=True, size=120)[60, 60].astype(int)
     assert blue > red
+
+
+@needs_opengl
+def test_a_view_of_more_phases_shows_all_but_the_first():
+    """A ball half of phase 1 and half of phase 2 has both colours, and nothing of phase 0."""
+    labels = ball()
+    labels[..., 6:] *= 2
+    picture = views.render(labels, size=120, phases=3).astype(int)
+    red, blue = picture[..., 0], picture[..., 2]
+    assert (red - blue > 20).mean() > 0.02, "sand"
+    assert (blue - red > 20).mean() > 0.02, "blue"
+    one = views.render((labels == 1).astype(np.uint8), size=120).astype(int)
+    assert (one[..., 2] - one[..., 0] > 20).mean() == 0
 
 
 @needs_opengl
@@ -202,6 +226,9 @@ def test_training_data_of_images(tmp_path):
     plot_training_data(labels, "image", labels[None, :8, :8], tmp_path / "image")
     plot_training_data(labels[None], "stack", labels[None, :8, :8], tmp_path / "stack")
     assert drawn(tmp_path / "image") and drawn(tmp_path / "stack")
+    planes = {"xy": labels, "xz": labels[:10], "yz": labels[:10, :20]}
+    plot_training_data(planes, "planes", labels[None, :8, :8], tmp_path / "planes", title="Rock")
+    assert drawn(tmp_path / "planes")
     with pytest.raises(InputError, match="unknown kind 'film'"):
         plot_training_data(labels, "film", labels[None], tmp_path / "film")
 
@@ -215,6 +242,36 @@ def test_volumes(tmp_path):
     assert all(drawn(tmp_path / name) for name in ("volume", "cases", "gallery"))
     with pytest.raises(InputError, match="no volume"):
         plot_gallery({"rock": []}, tmp_path / "none")
+
+
+@needs_opengl
+def test_volumes_of_three_phases_and_unequal_sides(tmp_path):
+    """Every figure of volumes, each with a legend of its phases."""
+    labels = np.random.default_rng(0).integers(0, 3, (12, 8, 6), dtype=np.uint8)
+    plot_volume(labels, tmp_path / "volume")
+    plot_harmonizing({"evidence": labels}, tmp_path / "cases")
+    plot_gallery({"rock": [labels], "sand": [ball()]}, tmp_path / "gallery")
+    assert all(drawn(tmp_path / name) for name in ("volume", "cases", "gallery"))
+
+
+@needs_opengl
+def test_copies_lie_along_the_periodic_axes(tmp_path, monkeypatch):
+    """Only there does the volume go on; an axis that does not wrap has one copy and no tick."""
+    labels = np.random.default_rng(0).integers(0, 3, (4, 5, 6), dtype=np.uint8)
+    shown = {}
+
+    def keep(figure, paths):
+        shown["ticks"] = [(list(p.get_xticks()), list(p.get_yticks())) for p in figure.axes[1:]]
+        shown["sizes"] = [p.images[0].get_array().shape[:2] for p in figure.axes[1:]]
+        style.save(figure, paths)
+
+    monkeypatch.setattr("micro3diff.figures.volumes.save", keep)
+    plot_tiled(labels, [False, True, True], tmp_path / "copies")
+    assert drawn(tmp_path / "copies")
+    assert shown["sizes"] == [(10, 12), (4, 12), (4, 10)]  # xy, xz, yz: rows, columns
+    assert shown["ticks"] == [([5.5], [4.5]), ([5.5], []), ([4.5], [])]
+    with pytest.raises(InputError, match="periodic along none"):
+        plot_tiled(labels, [False] * 3, tmp_path / "none")
 
 
 # Curves, errors, timings
@@ -239,6 +296,18 @@ def test_curves(tmp_path):
     assert drawn(tmp_path / "one") and drawn(tmp_path / "many")
     with pytest.raises(InputError, match="curves of evidence: columns sample"):
         plot_curves(reference, {"evidence": reference}, tmp_path / "none")
+
+
+def test_directions(tmp_path):
+    """A row of panels for each phase, of one volume or of several, also in lengths."""
+    volumes = np.random.default_rng(0).integers(0, 3, (3, 8, 8, 8), dtype=np.uint8)
+    reference = direction_table(volumes[0], "volume", 3)
+    several = measure_directions(volumes, "volume", phases=3)
+    plot_directions(reference, several, tmp_path / "several", "Rock", unit="nm", voxel_size=20)
+    plot_directions(reference, several[several["sample"] == 0], tmp_path / "one")
+    assert drawn(tmp_path / "several") and drawn(tmp_path / "one")
+    with pytest.raises(InputError, match="curves along the axes: columns sample"):
+        plot_directions(reference, reference, tmp_path / "none")
 
 
 def errors(cases, paper=1.88) -> pd.DataFrame:
@@ -392,7 +461,7 @@ def test_denoiser(tmp_path):
 SETTINGS = {"slices": {"patch": 64}, "train": {"steps": 5000}}
 CONFIG = {
     "run": {
-        "materials": ["spheres", "my_rock_", "given"],
+        "materials": ["spheres", "my_rock_", "given", "layers"],
         "cases": {"alternate": [], "evidence": [0]},
         "samples": 7,
         "seed": 3,
@@ -406,6 +475,11 @@ CONFIG = {
             "title": "given",
             "source": {"url": "https://a.org/b%20c.npy"},
             "model": "models/rock",
+            **SETTINGS,
+        },
+        "layers": {
+            "title": "Layers",
+            "source": {"path": None, "planes": {"xy": "a.tif", "xz": "b.tif", "yz": "b.tif"}},
             **SETTINGS,
         },
     },
@@ -433,6 +507,9 @@ CAPTION_JOBS = [
     ("volumes", "figure_volume", "volume_my_rock", "my_rock"),
     ("volumes", "figure_2", None, "harmonizing steps"),
     ("volumes", "figure_S1", None, "Several volumes"),
+    ("volumes", "figure_tiled", "my_rock", "beside itself ( my_rock ), twice"),
+    ("directions", "figure_directions", "my_rock", "Each axis by itself ( my_rock )"),
+    ("directions", "directions_table", None, "floor_from"),
     ("correlation_functions", "figure_curves", "figure_4c", "4.56 % and 1.26 %"),
     ("correlation_functions", "figure_curves", "curves_my_rock", "my_rock"),
     ("time_and_error", "figure_3", None, "straight line"),
@@ -449,7 +526,7 @@ CAPTION_JOBS = [
 @pytest.mark.parametrize(("name", "rule", "figure", "expected"), CAPTION_JOBS)
 def test_captions(name, rule, figure, expected):
     """A caption that does not render makes the whole report fail, after hours of work."""
-    wildcards = SimpleNamespace(figure=figure) if figure else SimpleNamespace()
+    wildcards = SimpleNamespace(figure=figure, material=figure) if figure else SimpleNamespace()
     params = SimpleNamespace(inverted=True, title="Rock")
     text = rendered(
         CAPTIONS / f"{name}.rst", rule=rule, wildcards=wildcards, params=params, config=CONFIG
@@ -471,6 +548,7 @@ def test_the_description_says_what_was_run():
         "my_rock_ none file: my_rock.tif",
         "downloaded: b%20c.npy",
         "given: rock",
+        "an image of each plane: xy, xz, yz",
         "64 pixels wide",
         "trained for 5000 steps",
         "7 volumes of each",

@@ -5,7 +5,15 @@ import pytest
 import tifffile
 
 from micro3diff.errors import InputError
-from micro3diff.volumes import read_description, read_labels, read_voxel_size, write_labels
+from micro3diff.files import write_json
+from micro3diff.volumes import (
+    periodic_axes,
+    phase_count,
+    read_description,
+    read_labels,
+    read_voxel_size,
+    write_labels,
+)
 
 
 @pytest.fixture
@@ -82,3 +90,16 @@ def test_a_truncated_file_is_noticed(tmp_path, labels, part):
     with pytest.raises(InputError, match="cut.tif: not a readable TIFF") as caught:
         read_labels(path)
     assert "\n" not in str(caught.value)
+
+
+def test_the_provenance_tells_of_wrapping_and_phases(tmp_path):
+    """A volume that lost a phase is still one of three; one of an older run wraps nowhere."""
+    about = {
+        "settings": {"periodic": [True, False, True]},
+        "source": {"fractions": [0.5, 0.3, 0.2]},
+    }
+    write_json(tmp_path / "volume_000.json", about)
+    assert periodic_axes(tmp_path / "volume_000.tif") == [True, False, True]
+    assert phase_count(tmp_path / "volume_000.tif") == 3
+    write_json(tmp_path / "volume_001.json", {"settings": {}})
+    assert periodic_axes(tmp_path / "volume_001.tif") == [False] * 3

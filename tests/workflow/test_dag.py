@@ -339,6 +339,40 @@ def test_a_benchmark_without_cases_says_so(planner, capsys):
     assert "Error: benchmark.cases: is empty" in capsys.readouterr().err
 
 
+# Each axis by itself
+
+
+def test_directions_are_a_target(planner):
+    """The table of all cases and a figure of each material; nothing of it is part of a run."""
+    config = {
+        "run": {"materials": ["spheres", "carbonate"], "samples": 3, "device": "cpu"},
+    }
+    plain = planner.count(config)
+    assert not {rule for rule in plain if "directions" in rule}
+    jobs = planner.jobs(config, targets=("directions",))
+    count = Counter(job.rule.name for job in jobs)
+    assert count["directions_curves"] == plain["curves"] == 2 * 5
+    for rule in ("directions_reference", "directions_floor", "benchmark_real", "figure_directions"):
+        assert count[rule] == 2, rule
+    assert not {"curves", "error_rates", "benchmark_volumes"} & count.keys()
+    [table] = [job for job in jobs if job.rule.name == "directions_table"]
+    assert list(table.output) == ["results/tables/directions.csv"]
+    [floor, _] = [job for job in jobs if job.rule.name == "directions_floor"]
+    assert floor.params.volumes == 3, "real samples, as many as volumes"
+
+
+def test_copies_are_drawn_of_periodic_volumes(planner):
+    """Those of `evidence` wrap around unless told not to, the paper's do not."""
+    materials = {"materials": ["spheres"], "device": "cpu"}
+    assert "figure_tiled" not in planner.count({"run": materials})
+    run = {"run": materials | {"cases": {"evidence": [0]}}}
+    assert planner.count(run)["figure_tiled"] == 1
+    off = {"defaults": {"reconstruct": {"periodic": [False, False, False]}}}
+    assert "figure_tiled" not in planner.count(run | off)
+    one = {"defaults": {"reconstruct": {"periodic": [False, True, False]}}}
+    assert planner.count(run | one)["figure_tiled"] == 1
+
+
 # The SLURM profile, literally
 
 

@@ -14,7 +14,10 @@ RUN = {
     "samples": 25,
     "device": "cpu",
 }
-FIGURES = {"figure_2", "figure_3", "figure_5", "figure_S1", "figures_12_14", "figure_volume"}
+FIGURES = {
+    "figure_2", "figure_3", "figure_5", "figure_S1", "figures_12_14", "figure_volume",
+    "figure_tiled",
+}  # fmt: skip
 
 
 def configuration(run: dict | None = None, **materials) -> dict:
@@ -67,13 +70,13 @@ CHANGES = {
     "minutes between checkpoints": (configuration({"checkpoint_minutes": 1}), set(), set()),
     "a sampler's setting of one material": (
         configuration(spheres={"reconstruct": {"evidence": {"clamp": 3}}}),
-        OF_VOLUMES | {"choose", "figure_2", "figure_S1", "figure_volume"},
+        OF_VOLUMES | {"choose", "figure_2", "figure_S1", "figure_volume", "figure_tiled"},
         {"spheres"},
     ),
     "the training of one material": (
         configuration(grains={"train": {"steps": 10}}),
         OF_VOLUMES | {"train", "sample_2d", "score_2d", "denoisers", "choose", "figure_denoiser"}
-        | {"figure_volume", "figure_S1"},
+        | {"figure_volume", "figure_S1", "figure_tiled"},
         {"grains"},
     ),
     "the evaluation of one material": (

@@ -218,11 +218,25 @@ SHOWCASE = next(
 # Its case that is drawn step by step.
 SHOWN_RULE, SHOWN_N_H = min(CASES, key=lambda case: case[1])
 
+
+def is_periodic(name):
+    """Whether the volume that stands for a material is periodic along some axis."""
+    return any(reconstruction_settings(MATERIALS[name], *best_case())["periodic"])
+
+
+def is_anisotropic(name):
+    """Whether a material is known to differ from plane to plane."""
+    source = MATERIALS[name]["source"]
+    return bool(source.get("planes")) or source.get("isotropic") not in (None, True)
+
+
 FIGURES = [
     file
     for name in [
         *[name for kind in PAPER_FIGURES for name in figure_materials(kind)],
         *[f"figure_{number}" for number in ("2", "3", "5", "12", "14", "S1")],
+        *[f"periodic_{name}" for name in MATERIALS if is_periodic(name)],
+        *[f"directions_{name}" for name in MATERIALS if is_anisotropic(name)],
     ]
     for file in figure_files(name)
 ]
@@ -275,6 +289,12 @@ def benchmark_results(wildcards):
             "benchmark.cases: is empty, so that there is nothing to compare; "
             "see config/benchmarks.yaml"
         )
+    for name in MATERIALS:
+        if MATERIALS[name]["source"].get("planes"):
+            stop(
+                f"benchmark: {name} is known from an image of each plane, whose errors are those "
+                "along each axis: leave it out of run.materials, and run `snakemake directions`"
+            )
     tables = ["samplers.csv", "denoisers.csv", "memorisation.csv"]
     names = [*tables, *(f"{name}.png" for name in MATERIALS)]
     return [f"results/benchmarks/{name}" for name in names]

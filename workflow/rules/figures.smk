@@ -60,6 +60,20 @@ rule figure_volume:
         "../scripts/figure_volume.py"
 
 
+rule figure_tiled:
+    """A periodic volume beside itself."""
+    input:
+        first_volume(best_case()),
+    output:
+        report_figure("Volumes", "periodic_{material}", material="{material}, copies"),
+    log:
+        "results/logs/figures/periodic_{material}.log",
+    conda:
+        "../../envs/figures.yaml"
+    script:
+        "../scripts/figure_tiled.py"
+
+
 rule figure_curves:
     input:
         reference=of_figure("curves", "results/{material}/reference.csv"),

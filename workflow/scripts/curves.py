@@ -3,7 +3,7 @@
 from micro3diff.evaluation import measure, resolve_dimension, write_table
 from micro3diff.files import read_json
 from micro3diff.logs import configure_logging
-from micro3diff.volumes import read_labels, volumes_of
+from micro3diff.volumes import periodic_axes, read_labels, volumes_of
 
 if __name__ == "__main__":
     configure_logging(snakemake.log[0])
@@ -12,4 +12,5 @@ if __name__ == "__main__":
     kind = read_json(snakemake.input.about)["kind"]
     how = how | {"dimension": resolve_dimension(kind, how["dimension"])}
     paths = [path for table in snakemake.input.volumes for path in volumes_of(table)]
+    how["periodic"] = periodic_axes(paths[0])  # as all volumes of a case
     write_table(snakemake.output[0], measure(map(read_labels, paths), **how))

@@ -2,9 +2,14 @@
 
 from micro3diff.figures.volumes import plot_volume
 from micro3diff.logs import configure_logging
-from micro3diff.volumes import read_labels, volumes_of
+from micro3diff.volumes import phase_count, read_labels, volumes_of
 
 if __name__ == "__main__":
     configure_logging(snakemake.log[0])
-    volume = read_labels(volumes_of(snakemake.input[0])[0])
-    plot_volume(volume, snakemake.output, inverted=snakemake.params.inverted)
+    path = volumes_of(snakemake.input[0])[0]
+    plot_volume(
+        read_labels(path),
+        snakemake.output,
+        inverted=snakemake.params.inverted,
+        phases=phase_count(path),
+    )

@@ -13,6 +13,8 @@ from micro3diff.evaluation import (
     bootstrap_error,
     curve_table,
     curve_values,
+    images_of,
+    numbered,
     resolve_dimension,
     surface_per_axis,
 )
@@ -92,7 +94,7 @@ def benchmark_curves(
     diagonal = body_diagonal(labels, kind, phase, lags)
     scalars = {
         "surface": surface_per_axis(labels, kind, phase),
-        "volume_fraction": volume_fraction(labels, phase),
+        "volume_fraction": np.mean([volume_fraction(a, phase) for a in images_of(labels, kind)]),
     }
     parts = [
         pd.DataFrame({"metric": "S2_diagonal", "lag": range(len(diagonal)), "value": diagonal}),
@@ -110,11 +112,9 @@ def measure_samples(
     that volumes are judged in. how: phase, dimension, max_lag and along.
     """
     dimension = resolve_dimension(source_kind, how["dimension"]) if kind == "volume" else 2
-    tables = [
+    return numbered(
         benchmark_curves(labels, kind, **how | {"dimension": dimension}) for labels in samples
-    ]
-    table = pd.concat(tables, keys=range(len(tables)), names=["sample"])
-    return table.reset_index("sample").reset_index(drop=True)
+    )
 
 
 def measure_runs(runs: str | os.PathLike, source_kind: str, how: dict) -> pd.DataFrame:
@@ -133,7 +133,7 @@ def floor_table(
     are drawn as there are instead: the bootstrap of the images, which says how well they tell
     their own material. NaN where there is a single sample.
     """
-    curves = measure_samples(real.samples, real.kind, source_kind, how)
+    curves = measure_samples(real.labels(), real.kind, source_kind, how)
     rows = []
     for metric, (name, error) in ERRORS.items():
         values, own = curve_values(curves, name), curve_values(reference, name)[0]

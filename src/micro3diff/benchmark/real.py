@@ -4,6 +4,7 @@ import itertools
 import logging
 import math
 import os
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +18,8 @@ logger = logging.getLogger("micro3diff")
 
 POOL = 25  # samples that a generator makes, at least
 MOST = 200  # samples that are cut from a large file
+FEWEST = 8  # disjoint blocks of a volume; where there are fewer, blocks overlap
+PLANES = ("xy", "xz", "yz")
 FIRST_SEED = 1_000_000  # of generated sources: none that a configuration has
 
 
@@ -24,20 +27,29 @@ FIRST_SEED = 1_000_000  # of generated sources: none that a configuration has
 class Real:
     """Samples of a material, of equal size.
 
-    kind: what one sample is: "volume" (z, y, x), "stack" (image, y, x) or "image" (y, x)
+    kind: what one sample is: "volume" (z, y, x), "stack" (image, y, x), "image" (y, x) or
+        "planes" (3, row, column), an image of each of xy, xz and yz
     samples: uint8 labels, shape (n, *sample)
     corners: place of each sample's first voxel in the source, (n, 3) as (z, y, x) or
-        (image, y, x), negative before its crop; (n, 0) for samples that were generated anew
+        (image, y, x), negative before its crop; (n, 0) for samples that were generated anew and
+        for planes
+    overlapping: whether samples share voxels, so that they differ less than others would
     """
 
     kind: str
     samples: np.ndarray
     corners: np.ndarray
+    overlapping: bool = False
 
     @property
     def is_the_source(self) -> bool:
         """Whether the samples are parts of images, of which there are no others."""
-        return self.kind == "image"
+        return self.kind in ("image", "planes")
+
+    def labels(self) -> Iterator[np.ndarray | dict[str, np.ndarray]]:
+        """Each sample as the labels of a `Source` of this kind."""
+        for sample in self.samples:
+            yield dict(zip(PLANES, sample, strict=True)) if self.kind == "planes" else sample
 
 
 def cut_real(settings: dict, path: str | os.PathLike | None, shape: list[int], patch: int) -> Real:
@@ -47,18 +59,23 @@ def cut_real(settings: dict, path: str | os.PathLike | None, shape: list[int], p
       seeds
     - images of a generator: 25 groups with other seeds, each of as many images as a volume of
       ``shape`` has planes
-    - volume in a file: disjoint blocks of ``shape``, of the whole file where it was cropped
+    - volume in a file: disjoint blocks of ``shape``, of the whole file where it was cropped; 25
+      at random places, which may overlap, where fewer than 8 are disjoint
     - one image in a file: its disjoint tiles of side ``patch``; several: those images
+    - an image of each plane: their tiles, as many of each as the smallest has, matched at random
 
-    path: the file, None for a generator. Blocks are no larger than the source.
+    path: the file, None for a generator or planes. Blocks are no larger than the source.
     """
-    settings = dict(settings) | {"path": path}
+    settings = dict(settings)
+    if settings.get("planes"):
+        return _tiles_of_planes(load_source(settings), patch)
+    settings["path"] = path
     crop = settings.pop("crop", None)
     if settings.get("generator"):
         return _generated(settings, crop, shape)
     whole = load_source(settings)
     if whole.kind == "volume":
-        return _cut(whole, crop, shape, "volume")
+        return _cut(whole, crop, shape, "volume", fewest=FEWEST)
     side = [patch, patch] if whole.kind == "image" else whole.labels.shape[1:]
     return _cut(whole, crop, [1, *side], "image")
 
@@ -85,8 +102,11 @@ def _generated(settings: dict, crop: list | None, shape: list[int]) -> Real:
             return Real(source.kind, np.stack(samples), np.empty((len(samples), 0), int))
 
 
-def _cut(source: Source, crop: list | None, shape: list[int], kind: str) -> Real:
-    """Disjoint blocks of ``shape``, in a grid that is centred in the source."""
+def _cut(source: Source, crop: list | None, shape: list[int], kind: str, fewest: int = 1) -> Real:
+    """Disjoint blocks of ``shape``, in a grid that is centred in the source.
+
+    Where there are less than ``fewest``, blocks at random places, if the source has room for any.
+    """
     labels = source.labels[None] if source.kind == "image" else source.labels
     sides = [min(pair) for pair in zip(shape, labels.shape, strict=True)]
     counts = [whole // side for whole, side in zip(labels.shape, sides, strict=True)]
@@ -95,7 +115,10 @@ def _cut(source: Source, crop: list | None, shape: list[int], kind: str) -> Real
         for whole, count, side in zip(labels.shape, counts, sides, strict=True)
     ]
     corners = np.stack(np.meshgrid(*grid, indexing="ij"), axis=-1).reshape(math.prod(counts), 3)
-    if len(corners) > MOST:
+    overlapping = len(corners) < fewest and tuple(sides) != labels.shape
+    if overlapping:
+        corners = _places(labels.shape, sides)
+    elif len(corners) > MOST:
         chosen = np.random.default_rng(0).choice(len(corners), MOST, replace=False)
         corners = corners[np.sort(chosen)]
     blocks = [
@@ -105,17 +128,40 @@ def _cut(source: Source, crop: list | None, shape: list[int], kind: str) -> Real
     samples = np.stack(blocks)
     starts = [start for start, _ in crop or []]
     origin = np.array([0] * (3 - len(starts)) + starts)
-    return Real(kind, samples[:, 0] if kind == "image" else samples, corners - origin)
+    return Real(kind, samples[:, 0] if kind == "image" else samples, corners - origin, overlapping)
+
+
+def _places(shape: tuple[int, ...], sides: list[int]) -> np.ndarray:
+    """First voxels of blocks at random, no two the same, at most 25: (n, 3)."""
+    free = [whole - side + 1 for whole, side in zip(shape, sides, strict=True)]
+    count = min(POOL, math.prod(free))
+    numbers = np.random.default_rng(0).choice(math.prod(free), count, replace=False)
+    return np.transpose(np.unravel_index(np.sort(numbers), free))
+
+
+def _tiles_of_planes(source: Source, patch: int) -> Real:
+    """Tiles of the three images, one of each to a sample."""
+    shapes = [image.shape for image in source.labels.values()]
+    side = min(patch, *(min(shape) for shape in shapes))
+    rng = np.random.default_rng(0)
+    tiles = [
+        rng.permutation(_cut(Source(image, "image"), None, [1, side, side], "image").samples)
+        for image in (source.labels[plane] for plane in PLANES)
+    ]
+    count = min(map(len, tiles))
+    samples = np.stack([of_plane[:count] for of_plane in tiles], axis=1)
+    return Real("planes", samples, np.empty((count, 0), int))
 
 
 def write_real(path: str | os.PathLike, real: Real) -> None:
     """Write samples as a compressed .npz, atomically."""
     with atomic_path(path) as temporary:
-        np.savez_compressed(temporary, kind=real.kind, samples=real.samples, corners=real.corners)
+        np.savez_compressed(temporary, **vars(real))
     logger.info("%s: %d samples, each a %s", path, len(real.samples), real.kind)
 
 
 def read_real(path: str | os.PathLike) -> Real:
     """Read what `write_real` wrote."""
     with np.load(Path(path)) as kept:
-        return Real(str(kept["kind"]), kept["samples"], kept["corners"])
+        overlapping = bool(kept.get("overlapping", False))
+        return Real(str(kept["kind"]), kept["samples"], kept["corners"], overlapping)

@@ -3,13 +3,14 @@
 import numpy as np
 import pandas as pd
 
-from micro3diff.figures.panels import show_sheet
+from micro3diff.figures.panels import phases_in, show_sheet
 from micro3diff.figures.style import (
     COLOURS,
     DOUBLE_COLUMN,
     GREY,
     new_figure,
     percent,
+    phase_legend,
     require_columns,
     save,
     styled,
@@ -42,11 +43,13 @@ def plot_denoiser(
         _draw_loss(panels[0], loss)
     # The same number of each, so that neither looks richer than it is.
     side = max(1, min(4, int(np.sqrt(min(len(slices), len(samples))))))
+    phases = phases_in(slices, samples)
     for axes, images, title in zip(
         panels[-2:], (slices, samples), ("Real slices", "2D samples"), strict=True
     ):
-        show_sheet(axes, images, side, side)
+        show_sheet(axes, images, side, side, phases)
         axes.set_title(title)
+    phase_legend(figure, phases)
     figure.suptitle(f"2D samples: {describe(scores)}")
     save(figure, paths)
 

@@ -2,17 +2,27 @@
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.colors import to_rgb
 
 from micro3diff.errors import InputError
+from micro3diff.figures.style import phase_colours
 
 GAP = 0.6  # grey between the images of a sheet, to set off both black and white
 
 
-def show_labels(axes: Axes, image: np.ndarray, highest: int = 1, origin: str = "upper") -> None:
-    """Show labels (y, x) in grey, 0 black and ``highest`` white, with a thin frame."""
-    axes.imshow(
-        image, cmap="gray", vmin=0, vmax=max(1, highest), origin=origin, interpolation="nearest"
-    )
+def phases_in(*labels: np.ndarray) -> int:
+    """How many phases some label arrays have, up to their highest label."""
+    return max((int(np.max(array)) for array in labels), default=0) + 1
+
+
+def paint(labels: np.ndarray, phases: int) -> np.ndarray:
+    """Labels as the colours of their phases (`style.phase_colours`), RGB 0..1: (..., 3)."""
+    return np.array([to_rgb(colour) for colour in phase_colours(phases)])[np.asarray(labels)]
+
+
+def show_labels(axes: Axes, image: np.ndarray, phases: int = 2, origin: str = "upper") -> None:
+    """Show labels (y, x) in the colours of their phases, with a thin frame."""
+    axes.imshow(paint(image, phases), origin=origin, interpolation="nearest")
     frame_only(axes)
 
 
@@ -34,9 +44,9 @@ def sections(volume: np.ndarray) -> dict[str, np.ndarray]:
     return {"xy": volume[z], "xz": volume[:, y], "yz": volume[:, :, x]}
 
 
-def show_section(axes: Axes, volume: np.ndarray, plane: str) -> None:
+def show_section(axes: Axes, volume: np.ndarray, plane: str, phases: int = 2) -> None:
     """Show one middle section with its axes named; upwards as in the 3D view."""
-    show_labels(axes, sections(volume)[plane], int(volume.max()), origin="lower")
+    show_labels(axes, sections(volume)[plane], phases, origin="lower")
     axes.set_anchor("N")  # titles in one line with those of taller panels
     axes.set_xlabel(plane[0], labelpad=1)
     axes.set_ylabel(plane[1], labelpad=1, rotation=0, ha="right", va="center")
@@ -48,7 +58,7 @@ def pick(count: int, wanted: int) -> np.ndarray:
 
 
 def sheet(images: np.ndarray, rows: int, columns: int, gap: int | None = None) -> np.ndarray:
-    """Lay images (n, y, x) out in one picture, values scaled to 0..1, chosen evenly from all.
+    """Lay images (n, y, x) of values 0..1 out in one picture, chosen evenly from all.
 
     Places that have no image stay blank (NaN).
     """
@@ -56,7 +66,7 @@ def sheet(images: np.ndarray, rows: int, columns: int, gap: int | None = None) -
     if images.ndim != 3 or 0 in images.shape:
         raise InputError(f"sheet of images: expected (n, y, x), found shape {images.shape}")
     gap = max(1, images.shape[2] // 24) if gap is None else gap
-    chosen = images[pick(len(images), rows * columns)] / max(1, images.max())
+    chosen = images[pick(len(images), rows * columns)]
     rows = min(rows, -(-len(chosen) // columns))
     height, width = images.shape[1] + gap, images.shape[2] + gap
     page = np.full((rows * height + gap, columns * width + gap), np.nan)
@@ -67,7 +77,9 @@ def sheet(images: np.ndarray, rows: int, columns: int, gap: int | None = None) -
     return page
 
 
-def show_sheet(axes: Axes, images: np.ndarray, rows: int, columns: int) -> None:
-    """Show a sheet of images."""
-    axes.imshow(sheet(images, rows, columns), cmap="gray", vmin=0, vmax=1, interpolation="nearest")
+def show_sheet(axes: Axes, images: np.ndarray, rows: int, columns: int, phases: int = 2) -> None:
+    """Show a sheet of labels (n, y, x) in the colours of their phases."""
+    channels = np.moveaxis(paint(images, phases), -1, 0)
+    page = np.stack([sheet(channel, rows, columns) for channel in channels], axis=-1)
+    axes.imshow(np.nan_to_num(page, nan=1.0), interpolation="nearest")
     axes.set_axis_off()

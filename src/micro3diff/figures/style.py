@@ -7,6 +7,7 @@ from pathlib import Path
 import matplotlib
 import pandas as pd
 from matplotlib.figure import Figure
+from matplotlib.patches import Patch
 
 from micro3diff.errors import InputError
 from micro3diff.files import atomic_path
@@ -19,6 +20,9 @@ GREY = "#999999"
 # M. Okabe and K. Ito, Color Universal Design (2008); its yellow is too pale for a line on white.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 RULE_COLOURS = {"alternate": COLOURS[0], "average": COLOURS[1], "evidence": COLOURS[2]}
+# Labels of two phases are black and white; of more, each phase has its colour in every figure.
+TWO_PHASES = ("#000000", "#FFFFFF")
+PHASE_COLOURS = ("#262626", "#F0DFA8", "#4F9BD0", "#C4533A", "#5FA777", "#9C7FBA", "#E8A33D")
 MARKERS = ("o", "s", "^", "D", "v", "P")
 
 STYLE = {
@@ -80,6 +84,23 @@ def case_name(rule: str, n_h: int) -> str:
 def legend_text(name: str) -> str:
     """A case's name with n_h set as a formula."""
     return name if "$" in name else name.replace("n_h", "$n_h$")
+
+
+def phase_colours(phases: int) -> tuple[str, ...]:
+    """The colours of labels 0 .. ``phases`` - 1; they repeat where there are many."""
+    if phases <= 2:
+        return TWO_PHASES
+    return tuple(PHASE_COLOURS[k % len(PHASE_COLOURS)] for k in range(phases))
+
+
+def phase_legend(figure: Figure, phases: int) -> None:
+    """Name the colours of the phases below a figure, where there are more than two."""
+    if phases > 2:
+        handles = [
+            Patch(facecolor=colour, edgecolor="black", lw=0.5, label=f"phase {k}")
+            for k, colour in enumerate(phase_colours(phases))
+        ]
+        figure.legend(handles=handles, loc="outside lower center", ncols=min(phases, 8))
 
 
 def percent(value: float) -> str:

@@ -10,8 +10,9 @@ from matplotlib.colors import to_rgb
 
 from micro3diff.errors import InputError
 from micro3diff.figures import camera
+from micro3diff.figures.panels import paint
+from micro3diff.figures.style import PHASE_COLOURS
 
-PHASE_COLOUR = "#F0DFA8"
 INVERTED_COLOUR = "#9CC9E8"
 MAX_VOXELS = 4e6  # a larger volume is thinned for its view, which has no pixels for more
 AMBIENT = 0.3
@@ -45,10 +46,12 @@ def render(
     phase: int = 1,
     inverted: bool = False,
     size: int = 700,
+    phases: int = 2,
 ) -> np.ndarray:
     """Draw one phase of a volume as shaded voxels inside the volume's outline.
 
-    ``labels`` is (z, y, x); with ``inverted`` everything but ``phase`` is drawn. Returns RGB
+    ``labels`` is (z, y, x); with ``inverted`` everything but ``phase`` is drawn. Where there are
+    more than two ``phases``, all but phase 0 are, each in its colour. Returns RGB
     uint8 (height, width, 3) whose longer side is ``size`` pixels; its edges are those of
     `camera.frame`. Raises `InputError` for anything but a volume, or without OpenGL.
     """
@@ -58,7 +61,11 @@ def render(
     check_rendering()
     thin = max(1, int(np.ceil((labels.size / MAX_VOXELS) ** (1 / 3))))
     labels = labels[::thin, ::thin, ::thin]
-    shown = (labels != phase) if inverted else (labels == phase)
+    several = phases > 2 and not inverted
+    if several:
+        shown = labels > 0
+    else:
+        shown = (labels != phase) if inverted else (labels == phase)
     left, right, bottom, top = camera.frame(labels.shape)
     scale = size / max(right - left, top - bottom)
     window = [max(1, round(scale * (right - left))), max(1, round(scale * (top - bottom)))]
@@ -68,9 +75,11 @@ def render(
     try:
         plotter.set_background("white")
         if shown.any():
-            surface = _surface(pv, shown)
-            colour = to_rgb(INVERTED_COLOUR if inverted else PHASE_COLOUR)
-            surface.cell_data["colour"] = _shade(surface, shown)[:, None] * np.array(colour)
+            surface = _surface(pv, shown, labels)
+            colour = np.array(to_rgb(INVERTED_COLOUR if inverted else PHASE_COLOURS[1]))
+            if several:
+                colour = paint(surface.cell_data["label"], phases)
+            surface.cell_data["colour"] = _shade(surface, shown)[:, None] * colour
             plotter.add_mesh(surface, scalars="colour", rgb=True, lighting=False)
         box = pv.Box(bounds=[side for n in labels.shape[::-1] for side in (0, n)])
         plotter.add_mesh(box.extract_all_edges(), color="black", line_width=max(1.0, size / 350))
@@ -93,9 +102,11 @@ def draw_view(
     inverted: bool = False,
     size: int = 700,
     triad: bool = True,
+    phases: int = 2,
 ) -> None:
-    """Put the 3D view of a volume, with its axes, into ``axes``."""
-    axes.imshow(render(labels, phase, inverted, size), extent=camera.frame(labels.shape))
+    """Put the 3D view of a volume, with its axes, into ``axes``; see `render`."""
+    picture = render(labels, phase, inverted, size, phases)
+    axes.imshow(picture, extent=camera.frame(labels.shape))
     axes.set_axis_off()
     if triad:
         camera.draw_triad(axes, labels.shape)
@@ -112,10 +123,11 @@ def _pyvista():
     return pyvista
 
 
-def _surface(pv, shown: np.ndarray):
-    """Faces of the voxels of a boolean volume that are seen from outside."""
+def _surface(pv, shown: np.ndarray, labels: np.ndarray):
+    """Faces of the voxels of a boolean volume that are seen from outside, with their labels."""
     grid = pv.ImageData(dimensions=np.array(shown.shape[::-1]) + 1)
     grid.cell_data["shown"] = shown.ravel().astype(np.uint8)
+    grid.cell_data["label"] = labels.ravel()
     return grid.threshold(0.5, scalars="shown").extract_surface(algorithm="dataset_surface")
 
 

@@ -5,8 +5,16 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from micro3diff.errors import InputError
-from micro3diff.figures.panels import show_section
-from micro3diff.figures.style import DOUBLE_COLUMN, legend_text, new_figure, save, styled
+from micro3diff.figures.panels import phases_in, show_section
+from micro3diff.figures.style import (
+    DOUBLE_COLUMN,
+    GREY,
+    legend_text,
+    new_figure,
+    phase_legend,
+    save,
+    styled,
+)
 from micro3diff.figures.views import draw_view
 
 PLANES = ("xy", "xz", "yz")
@@ -14,24 +22,73 @@ PANEL = 1.4  # inches: five beside each other in a double column
 
 
 @styled
-def plot_volume(labels: np.ndarray, paths, inverted: bool = False) -> None:
+def plot_volume(
+    labels: np.ndarray, paths, inverted: bool = False, phases: int | None = None
+) -> None:
     """Figures 7, 9, 11: one volume (z, y, x) in 3D and its three middle sections.
 
     With ``inverted`` also the 3D view of everything but phase 1 (the grains, where phase 1 is
-    their boundaries).
+    their boundaries). ``phases`` is how many the material has, by default those of the volume.
     """
     labels = np.asarray(labels)
+    phases = phases or phases_in(labels)
     views = [False, True] if inverted else [False]
-    ratios = [1.25] * len(views) + [1.0] * 3
-    figure = new_figure(DOUBLE_COLUMN, DOUBLE_COLUMN / sum(ratios) * 1.2 + 0.3)
-    panels = figure.subplots(1, len(ratios), width_ratios=ratios)
+    figure, panels = _views_and_sections([1.25] * len(views), labels.shape)
     for panel, invert in zip(panels, views, strict=False):
-        draw_view(panel, labels, inverted=invert)
-        panel.set_title("all but phase 1" if invert else "phase 1")
+        draw_view(panel, labels, inverted=invert, phases=phases)
+        panel.set_title("all but phase 1" if invert else _shown(phases))
     for panel, plane in zip(panels[len(views) :], PLANES, strict=True):
-        show_section(panel, labels, plane)
+        show_section(panel, labels, plane, phases)
         panel.set_title(f"{plane} section")
+    phase_legend(figure, phases)
     save(figure, paths)
+
+
+@styled
+def plot_tiled(
+    labels: np.ndarray, periodic: Sequence[bool], paths, phases: int | None = None
+) -> None:
+    """A periodic volume (z, y, x) beside itself, twice along each axis along which it is periodic.
+
+    In 3D and in sections through the middle of the copies; small ticks outside the frame show where
+    a copy ends. Raises `InputError` for a volume that is periodic along no axis.
+    """
+    labels = np.asarray(labels)
+    if not any(periodic):
+        raise InputError("figure of the copies: the volume is periodic along none of its axes")
+    phases = phases or phases_in(labels)
+    copies = [2 if wraps else 1 for wraps in periodic]
+    tiled = np.tile(labels, copies)
+    figure, panels = _views_and_sections([1.5], tiled.shape)
+    draw_view(panels[0], tiled, size=1000, phases=phases)
+    panels[0].set_title(f"{' × '.join(map(str, copies[::-1]))} copies, {_shown(phases)}")
+    ends = {
+        name: [n - 0.5] if wraps else []
+        for name, n, wraps in zip("zyx", labels.shape, periodic, strict=True)
+    }
+    for panel, plane in zip(panels[1:], PLANES, strict=True):
+        show_section(panel, tiled, plane, phases)
+        panel.set(xticks=ends[plane[0]], yticks=ends[plane[1]], title=f"{plane} section")
+        panel.tick_params(
+            top=True, right=True, labelbottom=False, labelleft=False, length=4, color=GREY
+        )
+    phase_legend(figure, phases)
+    save(figure, paths)
+
+
+def _views_and_sections(views: list[float], shape: tuple[int, int, int]):
+    """A figure with panels for ``views`` of these widths and three sections, all at one scale."""
+    z, y, x = shape
+    unit = 3 / (2 * x + y)  # of a voxel: the sections are 3 wide in all
+    ratios = [*views, x * unit, x * unit, y * unit]
+    tallest = max(1.0, max(y, z) * unit)
+    figure = new_figure(DOUBLE_COLUMN, DOUBLE_COLUMN / sum(ratios) * 1.2 * tallest + 0.3)
+    return figure, figure.subplots(1, len(ratios), width_ratios=ratios)
+
+
+def _shown(phases: int) -> str:
+    """What `draw_view` shows."""
+    return "phase 1" if phases <= 2 else "all but phase 0"
 
 
 @styled
@@ -39,17 +96,22 @@ def plot_harmonizing(volumes: Mapping[str, np.ndarray], paths) -> None:
     """Figure 2: one column per case (name -> volume): the 3D view above its middle sections."""
     if not volumes:
         raise InputError("figure of the harmonizing steps: no volume was given")
+    phases = phases_in(*volumes.values())
     width = min(DOUBLE_COLUMN, 0.3 + PANEL * len(volumes))
     panel = (width - 0.3) / len(volumes)
-    figure = new_figure(width, 0.5 + 4.1 * panel)
-    panels = figure.subplots(4, len(volumes), squeeze=False)
+    z, y, x = np.max([np.shape(labels) for labels in volumes.values()], axis=0)
+    heights = [1.0, *(side / max(x, y) for side in (y, z, z))]  # sections at one scale
+    figure = new_figure(width, 0.5 + 4.1 / 4 * sum(heights) * panel)
+    panels = figure.subplots(4, len(volumes), squeeze=False, height_ratios=heights)
     for column, (name, labels) in zip(panels.T, volumes.items(), strict=True):
-        draw_view(column[0], np.asarray(labels), size=500, triad=column[0] is panels[0, 0])
+        triad = column[0] is panels[0, 0]
+        draw_view(column[0], np.asarray(labels), size=500, triad=triad, phases=phases)
         column[0].set_title(legend_text(name).replace(", ", ",\n"))
         for axes, plane in zip(column[1:], PLANES, strict=True):
-            show_section(axes, np.asarray(labels), plane)
+            show_section(axes, np.asarray(labels), plane, phases)
             if axes not in panels[:, 0]:
                 axes.set(xlabel="", ylabel="")
+    phase_legend(figure, phases)
     save(figure, paths)
 
 
@@ -66,8 +128,10 @@ def plot_gallery(volumes: Mapping[str, Sequence[np.ndarray]], paths) -> None:
     for row, (name, samples) in zip(panels, volumes.items(), strict=True):
         for axes in row:
             axes.set_axis_off()
+        phases = phases_in(*samples)
         for axes, labels in zip(row, samples, strict=False):
-            draw_view(axes, np.asarray(labels), size=500, triad=axes is panels[0, 0])
+            triad = axes is panels[0, 0]
+            draw_view(axes, np.asarray(labels), size=500, triad=triad, phases=phases)
         row[0].text(
             -0.06, 0.5, name, transform=row[0].transAxes, rotation=90, ha="right", va="center"
         )

@@ -1,0 +1,225 @@
+"""Statistics of every phase along every axis, and their errors against that axis of the material.
+
+A volume may be right on average and wrong along one axis: a layered material whose layers lie the
+wrong way has the S2 of the right one once its axes are averaged. So each axis has a reference of
+its own, which depends on what is known of the material:
+
+- a volume: its own curve along that axis. This holds whether the material was declared isotropic or
+  not; if it was not isotropic after all, the error says so.
+- an image of each plane: the mean of the two images that contain the axis.
+- one image or a stack of images, which stand for all three planes: the mean over both directions of
+  the images, for every axis.
+
+Tables are long, with the columns of `COLUMNS`. The phase is that of the label, "0-1" for a pair;
+a volume fraction has no direction and the axis "all".
+"""
+
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+
+import numpy as np
+import pandas as pd
+
+from micro3diff.benchmark.errors import draw_floor, relative_error
+from micro3diff.benchmark.real import Real
+from micro3diff.evaluation import bootstrap_error, images_of, longest_lag, numbered
+from micro3diff.metrics import (
+    error_rate,
+    interface,
+    lineal_path,
+    two_point_correlation,
+    volume_fraction,
+)
+
+AXES = ("z", "y", "x")
+KEYS = ["phase", "axis", "metric"]
+COLUMNS = [*KEYS, "lag", "value"]
+ERROR_COLUMNS = [
+    "material", "rule", "n_h", "metric", "phase", "axis", "error_percent", "ci_low", "ci_high",
+    "n_volumes", "floor_percent", "floor_high", "floor_from",
+]  # fmt: skip
+ERRORS = {
+    "S2": error_rate,
+    "LP": error_rate,
+    "interface": relative_error,
+    "volume_fraction": relative_error,
+}
+
+# Which axes of the volume each direction of an array stands for.
+_STANDS_FOR = {
+    "volume": ("z", "y", "x"),
+    "image": ("zyx", "zyx"),
+    "stack": ("zyx", "zyx"),
+    "xy": ("y", "x"),
+    "xz": ("z", "x"),
+    "yz": ("z", "y"),
+}
+_SAMPLES = {
+    "volume": "blocks",
+    "stack": "groups of images",
+    "image": "images",
+    "planes": "images of each plane",
+}
+
+
+@dataclass(frozen=True, eq=False)
+class DirectionCase:
+    """The volumes of one material, plane rule and n_h, and what they are held to.
+
+    curves: table of `measure_directions`; reference: table of `direction_table`
+    floor: table of `direction_floor`, for as many volumes
+    """
+
+    material: str
+    rule: str
+    n_h: int
+    curves: pd.DataFrame
+    reference: pd.DataFrame
+    floor: pd.DataFrame
+    n_boot: int = 2000
+
+
+def direction_table(
+    labels: np.ndarray | Mapping[str, np.ndarray],
+    kind: str,
+    phases: int,
+    max_lag: int | None = None,
+    periodic: bool | Sequence[bool] = False,
+) -> pd.DataFrame:
+    """S2, LP, interfaces and volume fractions of one label array: columns `COLUMNS`.
+
+    labels: shape (z, y, x) for a volume, (n, y, x) for a stack, (y, x) for an image; for planes
+        the images "xy" (y, x), "xz" (z, x) and "yz" (z, y).
+    phases: how many there are; one that is absent has zeros.
+    max_lag: in voxels; half of the shortest side if None or too long, the same for all axes.
+    periodic: whether a volume wraps around, for all axes or one value for each.
+
+    - S2, LP: of each phase (`metrics.two_point_correlation`, `metrics.lineal_path`)
+    - interface: of each pair of phases, faces per voxel (`metrics.interface`), at lag 0
+    - volume_fraction: of each phase, at lag 0
+
+    Raises `InputError` as the metrics do.
+    """
+    arrays = images_of(labels, kind)
+    names = list(labels) if kind == "planes" else [kind]
+    how = {"periodic": periodic, "plane": (1, 2) if kind == "stack" else None}
+    far = how | {"max_lag": longest_lag(arrays, kind, max_lag)}
+
+    def along_axes(metric: str, phase: str, values: Iterable[np.ndarray]) -> pd.DataFrame:
+        return _long(metric, phase, AXES, _per_axis(dict(zip(names, values, strict=True))))
+
+    parts = []
+    for phase in range(phases):
+        fraction = np.mean([volume_fraction(array, phase) for array in arrays])
+        s2 = [two_point_correlation(array, phase, **far).per_axis for array in arrays]
+        lp = [lineal_path(array, phase, **far).per_axis for array in arrays]
+        parts += [
+            _long("volume_fraction", str(phase), ["all"], np.array([[fraction]])),
+            along_axes("S2", str(phase), s2),
+            along_axes("LP", str(phase), lp),
+        ]
+    for pair in combinations(range(phases), 2):
+        faces = [interface(array, pair, **how)[:, None] for array in arrays]
+        parts.append(along_axes("interface", "{}-{}".format(*pair), faces))
+    return pd.concat(parts, ignore_index=True)
+
+
+def measure_directions(
+    samples: Iterable[np.ndarray | Mapping[str, np.ndarray]], kind: str, **settings
+) -> pd.DataFrame:
+    """`direction_table` of each sample, with a column ``sample`` from 0 in front.
+
+    Samples are taken one at a time. ``settings`` are those of `direction_table`.
+    """
+    return numbered(direction_table(labels, kind, **settings) for labels in samples)
+
+
+def direction_floor(
+    reference: pd.DataFrame, real: Real, count: int, phases: int, max_lag: int | None = None
+) -> pd.DataFrame:
+    """The error of as many real samples as volumes, by the same code, for each row of errors.
+
+    The floor is that of `benchmark.errors.floor_table`: the median and 97.5 % quantile of the error
+    of the mean of ``count`` samples drawn at random with replacement; of images that are all there
+    is, as many as there are. Columns: those of `KEYS`, ``floor_percent,floor_high,floor_from``;
+    the last says what was drawn from. NaN where there is a single sample.
+    """
+    curves = measure_directions(real.labels(), real.kind, phases=phases, max_lag=max_lag)
+    drawn = len(real.samples) if real.is_the_source else count
+    said = f"{len(real.samples)} {'overlapping ' * real.overlapping}{_SAMPLES[real.kind]}"
+    rows = []
+    for key, own, values in _matched(reference, curves):
+        found = draw_floor(own, values, drawn, ERRORS[key[-1]]) if own.any() else [np.nan] * 2
+        rows.append([*key, *found, said])
+    return pd.DataFrame(rows, columns=[*KEYS, "floor_percent", "floor_high", "floor_from"])
+
+
+def direction_errors(cases: Iterable[DirectionCase]) -> pd.DataFrame:
+    """Errors in percent along every axis of every phase, beside their floors: `ERROR_COLUMNS`.
+
+    S2 and LP by equation 24, against the material's own curve along that axis; interfaces and
+    volume fractions by the difference of the means over the reference. The interval is a 95 %
+    bootstrap over the volumes. NaN where the reference is zero: a phase or an interface that the
+    material has not got.
+    """
+    tables = []
+    for case in cases:
+        rows = []
+        for key, own, values in _matched(case.reference, case.curves):
+            found = [np.nan] * 3
+            if own.any():
+                found = bootstrap_error(own, values, case.n_boot, error=ERRORS[key[-1]])
+            rows.append([*key, *found, len(values)])
+        errors = ["error_percent", "ci_low", "ci_high", "n_volumes"]
+        table = pd.DataFrame(rows, columns=[*KEYS, *errors])
+        names = {"material": case.material, "rule": case.rule, "n_h": case.n_h}
+        tables.append(table.assign(**names).merge(case.floor, how="left", on=KEYS))
+    return pd.concat(tables, ignore_index=True)[ERROR_COLUMNS]
+
+
+def read_directions(path: str | os.PathLike) -> pd.DataFrame:
+    """A table of this module from a CSV file, its phases as text."""
+    return pd.read_csv(path, dtype={"phase": str})
+
+
+def _per_axis(values: Mapping[str, np.ndarray]) -> np.ndarray:
+    """Values (n_axes of the array, n_lags) by what the array is, to those along z, y and x."""
+    return np.array(
+        [
+            np.mean(
+                [
+                    row
+                    for name, rows in values.items()
+                    for axes, row in zip(_STANDS_FOR[name], rows, strict=True)
+                    if axis in axes
+                ],
+                axis=0,
+            )
+            for axis in AXES
+        ]
+    )
+
+
+def _long(metric: str, phase: str, axes: Sequence[str], values: np.ndarray) -> pd.DataFrame:
+    """Values (n_axes, n_lags) as rows."""
+    n_axes, n_lags = values.shape
+    columns = {
+        "phase": phase,
+        "axis": np.repeat(axes, n_lags),
+        "metric": metric,
+        "lag": np.tile(range(n_lags), n_axes),
+        "value": values.ravel(),
+    }
+    return pd.DataFrame(columns)
+
+
+def _matched(
+    reference: pd.DataFrame, curves: pd.DataFrame
+) -> Iterator[tuple[tuple[str, str, str], np.ndarray, np.ndarray]]:
+    """Each phase, axis and metric with its reference (n_lags,) and samples (n_samples, n_lags)."""
+    groups = dict(list(curves.groupby(KEYS)))
+    for key, own in reference.groupby(KEYS, sort=False):
+        values = groups[key].pivot(index="sample", columns="lag", values="value").to_numpy()
+        yield key, own.sort_values("lag")["value"].to_numpy(), values

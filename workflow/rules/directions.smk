@@ -1,0 +1,122 @@
+"""Every phase along every axis, against that axis of the material.
+
+`all` asks for the figures of materials that are known to be anisotropic, `directions` for the table
+and the figures of all materials.
+"""
+
+
+rule directions:
+    input:
+        "results/tables/directions.csv",
+        [file for name in MATERIALS for file in figure_files(f"directions_{name}")],
+
+
+rule directions_reference:
+    """The material itself."""
+    input:
+        labels=rules.source.output.labels,
+        about=rules.source.output.about,
+    output:
+        "results/{material}/directions.csv",
+    log:
+        "results/logs/directions/{material}.log",
+    conda:
+        "../../envs/metrics.yaml"
+    resources:
+        mem_mb=8000,
+        runtime=120,
+    params:
+        max_lag=lambda w: measurement(w.material)["max_lag"],
+    script:
+        "../scripts/directions_reference.py"
+
+
+rule directions_floor:
+    """The error that as many real samples as volumes would have."""
+    input:
+        reference=rules.directions_reference.output[0],
+        about=rules.source.output.about,
+        real=rules.benchmark_real.output[0],
+    output:
+        "results/{material}/directions_floor.csv",
+    log:
+        "results/logs/directions/{material}_floor.log",
+    conda:
+        "../../envs/metrics.yaml"
+    resources:
+        mem_mb=8000,
+        runtime=120,
+    params:
+        max_lag=lambda w: measurement(w.material)["max_lag"],
+        volumes=SAMPLES,
+    script:
+        "../scripts/directions_floor.py"
+
+
+rule directions_curves:
+    input:
+        volumes=lambda w: volume_tables(w.material, w.plane_rule, w.n_h),
+        about=rules.source.output.about,
+    output:
+        "results/{material}/{plane_rule}_nh{n_h}/directions.csv",
+    log:
+        "results/logs/directions/{material}/{plane_rule}_nh{n_h}.log",
+    conda:
+        "../../envs/metrics.yaml"
+    resources:
+        mem_mb=8000,
+        runtime=120,
+    params:
+        max_lag=lambda w: measurement(w.material)["max_lag"],
+    script:
+        "../scripts/directions_curves.py"
+
+
+rule directions_table:
+    input:
+        curves=[
+            f"results/{case['material']}/{case_folder(case['rule'], case['n_h'])}/directions.csv"
+            for case in CASE_PARAMS
+        ],
+        references=[
+            f"results/{case['material']}/directions.csv" for case in CASE_PARAMS
+        ],
+        floors=[
+            f"results/{case['material']}/directions_floor.csv" for case in CASE_PARAMS
+        ],
+    output:
+        report(
+            "results/tables/directions.csv",
+            caption="../report/directions.rst",
+            category="Tables",
+        ),
+    log:
+        "results/logs/directions_table.log",
+    localrule: True
+    conda:
+        "../../envs/metrics.yaml"
+    params:
+        cases=[
+            {key: case[key] for key in ("material", "rule", "n_h", "n_boot")}
+            for case in CASE_PARAMS
+        ],
+    script:
+        "../scripts/directions_table.py"
+
+
+rule figure_directions:
+    input:
+        reference="results/{material}/directions.csv",
+        curves=f"results/{{material}}/{case_folder(*best_case())}/directions.csv",
+    output:
+        report_figure("Directions", "directions_{material}", material="{material}"),
+    log:
+        "results/logs/figures/directions_{material}.log",
+    conda:
+        "../../envs/figures.yaml"
+    params:
+        title=lambda w: MATERIALS[w.material]["title"],
+        voxel_size=lambda w: MATERIALS[w.material]["source"]["voxel_size"],
+        unit=lambda w: MATERIALS[w.material]["source"]["unit"],
+    script:
+        "../scripts/figure_directions.py"
