@@ -42,8 +42,10 @@ def plane_rule(
     The ``material`` is what `target_fractions` and the rule ``evidence`` need; ``anchors`` are
     labels by (axis, index).
     """
-    shape, count = settings["shape"], settings["slices_per_pass"]
-    any_size, count = windows.for_shape(denoiser, shape, count)
+    whole = settings["whole_planes"]
+    any_size, count = windows.for_shape(
+        denoiser, settings["shape"], settings["slices_per_pass"], whole
+    )
     shared = {
         "slices_per_pass": count,
         "periodic": settings["periodic"],

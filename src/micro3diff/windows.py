@@ -1,8 +1,9 @@
 """Images larger than those that a denoiser was trained on.
 
-A network without attention denoises an image of any size as a whole. Others, and images too large
-for the memory, are denoised in overlapping windows. The noise is the image's own, so windows that
-share a pixel agree on what they see there, and no seam is left where one fades into the next.
+They are denoised in overlapping windows of the size that it knows. The noise is the image's own, so
+windows that share a pixel agree on what they see there, and no seam is left where one fades into
+the next. A network without attention takes an image of any size as a whole too, at two thirds of
+the cost, but it has never seen one without edges nearby (docs/method.md has figures).
 """
 
 import math
@@ -54,17 +55,18 @@ def windows(length: int, side: int) -> list[tuple[slice, torch.Tensor]]:
     return found
 
 
-def for_shape(denoiser, shape: Sequence[int], slices_per_pass: int):
+def for_shape(denoiser, shape: Sequence[int], slices_per_pass: int, whole: bool = False):
     """A denoiser that takes the slices of a volume of ``shape``, and how many of them at once.
 
     denoiser : `micro3diff.denoisers.Denoiser`.
     slices_per_pass : slices of the size that it was trained on that the memory has room for.
+    whole : no windows, where the network and the memory allow that.
     """
     if max(shape) <= denoiser.patch:
         return denoiser, slices_per_pass
     largest = math.prod(sorted(shape)[1:])
     room = slices_per_pass * denoiser.patch**2
     fits = all(side % denoiser.multiple == 0 for side in shape)
-    if denoiser.convolutional and fits and largest <= room:
+    if whole and denoiser.convolutional and fits and largest <= room:
         return denoiser, max(1, room // largest)
     return Windows(denoiser, denoiser.patch), slices_per_pass
