@@ -113,8 +113,9 @@ def choose(
 
     The error is the mean of those of S2 and LP along the axes, of S2 along the body diagonals and
     of the specific surface, both held to what isotropy asks for, over up to ``volumes`` volumes
-    (see `search`), which are of the same seeds for each setting. A choice
-    that the model's folder brings along is taken, but for what ``settings`` say themselves.
+    (see `search`), which are of the same seeds for each setting; of an anisotropic material, of
+    which that can't be asked, of S2 and LP alone. A choice that the model's folder brings along is
+    taken, but for what ``settings`` say themselves.
 
     The volumes are kept every ``seconds``, so a choice that was killed goes on where it was.
 
@@ -132,6 +133,7 @@ def choose(
     reference = reference_table(labels, source["kind"], **how)
     how["max_lag"] = int(reference["lag"].max())  # a source may be thinner
     images = read_labels(slices)
+    alike = source["isotropic"] is True
     isotropic = body_diagonal(images, "stack", phase, how["max_lag"])
     edges = surface_per_axis(images, "stack", phase)
     denoiser = load_for(model, settings, precision, device)
@@ -155,6 +157,8 @@ def choose(
             error_rate(curve_values(reference, metric)[0], curve_values(curves, metric).mean(0))
             for metric in METRICS
         ]
+        if not alike:
+            return float(np.mean(errors))
         diagonal = [body_diagonal(v, "volume", phase, len(isotropic) - 1) for v in made]
         errors.append(error_rate(isotropic, np.mean(diagonal, axis=0)))
         surface = np.mean([surface_per_axis(v, "volume", phase) for v in made])

@@ -178,6 +178,7 @@ def _resolve(name: str, material: dict) -> None:
     if material["evaluate"]["max_lag"] is None:
         material["evaluate"]["max_lag"] = min(patch, *reconstruct["shape"]) // 2
     material["model"] = _user_path(material["model"])
+    material["evaluate"]["truth"] = _user_path(material["evaluate"]["truth"])
     fraction = reconstruct["volume_fraction"]
     reconstruct["volume_fraction"] = list(fraction) if isinstance(fraction, list) else fraction
     for anchor in reconstruct["anchors"]:
@@ -410,6 +411,9 @@ def _material_problems(key: str, material: dict, given: dict, config: dict) -> I
             f"{key}.evaluate.max_lag: found {max_lag}, expected less than {side}, the shortest "
             "side of slices.patch and reconstruct.shape"
         )
+    truth = material["evaluate"]["truth"]
+    if truth and not os.path.isfile(_user_path(truth)):
+        yield f"{key}.evaluate.truth: {_missing(truth, 'file')}"
     yield from _request_problems(f"{key}.reconstruct", reconstruct, shape, phases)
     yield from _symmetry_problems(key, material, given)
     if material["model"]:

@@ -351,6 +351,28 @@ def score_images(
     return pd.DataFrame(rows).rename(columns={"n_samples": "n_images"})
 
 
+def score_planes(
+    images: np.ndarray | Mapping[str, np.ndarray],
+    slices: np.ndarray | Mapping[str, np.ndarray],
+    n_boot: int = 2000,
+    **how,
+) -> pd.DataFrame:
+    """`score_images` of a denoiser against its training slices; ``how`` as in `curve_table`.
+
+    Where it tells planes apart, both are by plane, and each metric has the row of the plane in
+    which its error is largest, named in the column ``plane``.
+    """
+    if not isinstance(slices, Mapping):
+        return score_images(images, curve_table(slices, "stack", **how), n_boot=n_boot, **how)
+    tables = [
+        score_planes(images[plane], slices[plane], n_boot, **how).assign(plane=plane)
+        for plane in slices
+    ]
+    every = pd.concat(tables, ignore_index=True)
+    worst = every.groupby("metric", sort=False)["error_percent"].idxmax()
+    return every.loc[worst].reset_index(drop=True)
+
+
 def write_table(path: str | os.PathLike, table: pd.DataFrame) -> None:
     """Write a table as CSV, atomically; numbers keep full precision."""
     with atomic_path(path) as temporary:

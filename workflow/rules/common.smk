@@ -93,6 +93,34 @@ def source_file(wildcards):
     return source["path"] or []
 
 
+def truth_settings(wildcards):
+    """The settings by which a material's known volume is read: as its source."""
+    material = MATERIALS[wildcards.material]
+    other = {"url": None, "planes": None, "generator": None, "crop": None}
+    return {
+        **material["source"],
+        **other,
+        "isotropic": True,
+        "path": material["evaluate"]["truth"],
+    }
+
+
+def known(wildcards, kind):
+    """The labels of a material, or what is known of them: of its truth, if there is one."""
+    truth = MATERIALS[wildcards.material]["evaluate"]["truth"]
+    name = "truth" if truth else "source"
+    return (
+        f"results/{wildcards.material}/{name}.{'tif' if kind == 'labels' else 'json'}"
+    )
+
+
+def real_samples(wildcards):
+    """Real samples of a material; of its truth, if there is one."""
+    if MATERIALS[wildcards.material]["evaluate"]["truth"]:
+        return f"results/{wildcards.material}/truth.npz"
+    return f"results/benchmarks/{wildcards.material}/real.npz"
+
+
 def given_of(material):
     """The file of rule given, if anything is asked of a material's volumes."""
     asked = MATERIALS[material]["reconstruct"]

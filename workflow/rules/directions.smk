@@ -11,11 +11,51 @@ rule directions:
         [file for name in MATERIALS for file in figure_files(f"directions_{name}")],
 
 
+rule truth:
+    """A volume of a material whose source is 2D, to be compared with and nothing else."""
+    input:
+        lambda w: MATERIALS[w.material]["evaluate"]["truth"],
+    output:
+        labels="results/{material}/truth.tif",
+        about="results/{material}/truth.json",
+    log:
+        "results/logs/truth/{material}.log",
+    conda:
+        "../../envs/sources.yaml"
+    resources:
+        mem_mb=8000,
+        runtime=60,
+    params:
+        settings=truth_settings,
+    script:
+        "../scripts/source.py"
+
+
+rule truth_samples:
+    input:
+        lambda w: MATERIALS[w.material]["evaluate"]["truth"],
+    output:
+        "results/{material}/truth.npz",
+    log:
+        "results/logs/truth/{material}_samples.log",
+    conda:
+        "../../envs/sources.yaml"
+    resources:
+        mem_mb=8000,
+        runtime=60,
+    params:
+        settings=truth_settings,
+        shape=lambda w: MATERIALS[w.material]["reconstruct"]["shape"],
+        patch=lambda w: MATERIALS[w.material]["slices"]["patch"],
+    script:
+        "../scripts/benchmark_real.py"
+
+
 rule directions_reference:
     """The material itself."""
     input:
-        labels=rules.source.output.labels,
-        about=rules.source.output.about,
+        labels=lambda w: known(w, "labels"),
+        about=lambda w: known(w, "about"),
     output:
         "results/{material}/directions.csv",
     log:
@@ -36,7 +76,7 @@ rule directions_floor:
     input:
         reference=rules.directions_reference.output[0],
         about=rules.source.output.about,
-        real=rules.benchmark_real.output[0],
+        real=real_samples,
     output:
         "results/{material}/directions_floor.csv",
     log:

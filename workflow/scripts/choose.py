@@ -6,7 +6,7 @@ from micro3diff.choice import choose
 from micro3diff.denoisers import choose_device
 from micro3diff.files import read_json
 from micro3diff.logs import configure_logging
-from micro3diff.volumes import read_labels
+from micro3diff.sources import read_source
 
 if __name__ == "__main__":
     configure_logging(snakemake.log[0])
@@ -20,7 +20,7 @@ if __name__ == "__main__":
         device=choose_device(snakemake.config),
         slices=snakemake.input.slices,
         source=read_json(snakemake.input.source),
-        labels=read_labels(snakemake.input.labels),
+        labels=read_source(snakemake.input.labels, snakemake.input.source).labels,
         phase=snakemake.params.phase,
         path=snakemake.output[0],
         seconds=60 * snakemake.config["run"]["checkpoint_minutes"],
