@@ -411,6 +411,8 @@ def _material_problems(key: str, material: dict, given: dict, config: dict) -> I
             f"{key}.evaluate.max_lag: found {max_lag}, expected less than {side}, the shortest "
             "side of slices.patch and reconstruct.shape"
         )
+    if reconstruct["output"] == "grey":
+        yield from _grey_problems(key, material, config)
     truth = material["evaluate"]["truth"]
     if truth and not os.path.isfile(_user_path(truth)):
         yield f"{key}.evaluate.truth: {_missing(truth, 'file')}"
@@ -473,6 +475,22 @@ def _request_problems(
         places.append(place)
         if not os.path.isfile(_user_path(anchor["image"])):
             yield f"{key}.anchors[{k}].image: {_missing(anchor['image'], 'file')}"
+
+
+def _grey_problems(key: str, material: dict, config: dict) -> Iterator[str]:
+    """Settings that can't be met where grey values are kept."""
+    what = f"{key}.reconstruct.output: grey"
+    if config["run"]["cases"].get("evidence"):
+        yield (
+            f"{what} needs the rule alternate or average, since evidence is for phases; set "
+            "run.cases, for example {alternate: [3]}"
+        )
+    if material["reconstruct"]["volume_fraction"] is not None:
+        yield f"{what} can't be combined with volume_fraction, which is of phases; remove one"
+    source = material["source"]
+    for name, default in (("generator", None), ("planes", None), ("select", None), ("coarsen", 1)):
+        if source[name] != default:
+            yield f"{what} can't be combined with source.{name}, which is of labels; remove one"
 
 
 def _symmetry_problems(key: str, material: dict, given: dict) -> Iterator[str]:

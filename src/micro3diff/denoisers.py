@@ -38,6 +38,8 @@ class Denoiser:
     planes : the planes that the network tells apart, in the order of its classes; none if it
         doesn't.
     patch : side of the training slices in pixels; None takes the network's own.
+    grey : of a denoiser of grey values 0..255, their ``mean`` and the ``threshold`` above which is
+        phase 1; None for labels.
     clip : clip the denoised image to the data range [-1, 1].
     precision : "fp32", "bf16" or "auto" (bf16 where the device computes it natively).
     """
@@ -50,6 +52,7 @@ class Denoiser:
         fractions: list[float] | None = None,
         planes: Sequence[str] = (),
         patch: int | None = None,
+        grey: dict | None = None,
         clip: bool = True,
         precision: str = "auto",
     ):
@@ -61,6 +64,7 @@ class Denoiser:
         self.pixel_block = pixel_block
         self.fractions = fractions
         self.planes = tuple(planes)
+        self.grey = grey
         self.patch = patch or unet.config.sample_size * pixel_block
         self.clip = clip
         self.bf16 = wants_bf16(precision, self.device)
@@ -68,12 +72,18 @@ class Denoiser:
         self.channels = unet.config.in_channels // pixel_block**2
 
     def encode(self, labels: torch.Tensor) -> torch.Tensor:
-        """Labels (n, ...) as the values (n, channels, ...) that it denoises."""
-        return phases.encode(labels, 2 if self.channels == 1 else self.channels)
+        """Labels, or greys, (n, ...) as the values (n, channels, ...) that it denoises."""
+        two = phases.GREY if self.grey else 2
+        return phases.encode(labels, two if self.channels == 1 else self.channels)
 
     def decode(self, values: torch.Tensor) -> torch.Tensor:
-        """Denoised values (channels, ...) as uint8 labels."""
-        return phases.decode(values)
+        """Denoised values (channels, ...) as uint8 labels, or greys."""
+        return phases.decode(values, grey=bool(self.grey))
+
+    @property
+    def threshold(self) -> float | None:
+        """The grey value above which is phase 1; None where there are labels."""
+        return self.grey["threshold"] if self.grey else None
 
     @property
     def convolutional(self) -> bool:
@@ -260,6 +270,7 @@ def load_denoiser(folder: str | Path, device="cpu", **options) -> Denoiser:
         fractions=description.get("fractions"),
         planes=description.get("planes", ()),
         patch=description.get("patch"),
+        grey=description.get("grey"),
         **options,
     )
 
@@ -269,11 +280,12 @@ def adopt_model(
     folder: str | Path,
     fractions: list[float],
     isotropic: bool | Sequence[str] = True,
+    grey: bool = False,
 ) -> None:
     """Copy a pretrained model to ``folder`` after checking that it fits a material.
 
     ``fractions`` are the material's; those that the model was trained on go first. ``isotropic`` is
-    that of its source.
+    that of its source, ``grey`` whether grey values are wanted.
 
     `InputError` if its channels do not code the material's phases, or if it tells planes apart
     where they are alike, or the other way round.
@@ -291,6 +303,11 @@ def adopt_model(
             f"model {source}: has {denoiser.channels} image channels, expected "
             f"{channels_of(phases)} for {phases} phases; use a model trained on such images"
         )
+    if bool(denoiser.grey) != grey:
+        raise InputError(
+            f"model {source}: makes {'grey values' if denoiser.grey else 'labels'}, but "
+            f"reconstruct.output is {'grey' if grey else 'labels'}; change it, or the model"
+        )
     if bool(denoiser.planes) == (isotropic is True):
         knows = "tells planes apart" if denoiser.planes else "knows one plane only"
         raise InputError(
@@ -302,6 +319,7 @@ def adopt_model(
         "fractions": denoiser.fractions or fractions,
         "planes": list(denoiser.planes),
         "patch": denoiser.patch,
+        "grey": denoiser.grey,
         "adopted": True,
     }
     extra = Path(source) / CHOICE

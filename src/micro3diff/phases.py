@@ -1,7 +1,8 @@
 """Labels as the numbers that a diffusion model works on, and back.
 
 Two phases are one channel, phase 0 at -1 and phase 1 at +1. K > 2 phases are K one-hot channels,
-+1 where the phase is and -1 elsewhere.
++1 where the phase is and -1 elsewhere. Grey values 0..255 are one channel from -1 to 1; where a
+number of phases is asked for, `GREY` stands for them.
 """
 
 import math
@@ -9,6 +10,8 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
+
+GREY = 1
 
 
 def channels_of(phases: int) -> int:
@@ -18,6 +21,8 @@ def channels_of(phases: int) -> int:
 
 def encode(labels: torch.Tensor, phases: int) -> torch.Tensor:
     """Labels (n, ...) as float values (n, channels, ...) in {-1, 1}."""
+    if phases == GREY:
+        return labels.unsqueeze(1).float() / 127.5 - 1
     if phases == 2:
         return labels.unsqueeze(1).float() * 2 - 1
     one_hot = torch.nn.functional.one_hot(labels.long(), phases)
@@ -48,8 +53,10 @@ def squared_distances(noisy: torch.Tensor) -> torch.Tensor:
     return -4 * noisy
 
 
-def decode(values: torch.Tensor, dim: int = 0) -> torch.Tensor:
-    """Values with channels at ``dim`` as uint8 labels: the nearest code."""
+def decode(values: torch.Tensor, dim: int = 0, grey: bool = False) -> torch.Tensor:
+    """Values with channels at ``dim`` as uint8 labels, or greys: the nearest code."""
+    if grey:
+        return ((values.squeeze(dim) + 1) * 127.5).round().clamp(0, 255).to(torch.uint8)
     if values.shape[dim] == 1:
         return (values.squeeze(dim) > 0).to(torch.uint8)
     return values.argmax(dim).to(torch.uint8)

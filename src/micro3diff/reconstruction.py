@@ -236,6 +236,8 @@ def run_sampler(
 
 
 def _mean_code(denoiser: Denoiser, settings: dict) -> torch.Tensor:
+    if denoiser.grey:
+        return denoiser.encode(torch.tensor([denoiser.grey["mean"]])).view(-1, 1, 1, 1)
     fractions = known_fractions(denoiser, f"{_section(settings)}.start: mean")
     return phases.expectation(torch.tensor(fractions)).view(-1, 1, 1, 1)
 
@@ -312,7 +314,8 @@ def reconstruct(
     shape = settings["shape"]
     labels, run = run_sampler(denoiser, denoise, shape, settings, seed, checkpoint=checkpoint)
     description = known | {"target_fractions": denoise.target} | run
-    write_labels(volume, labels.numpy(), voxel_size, unit, description=description)
+    how = {"description": description, "threshold": denoiser.threshold}
+    write_labels(volume, labels.numpy(), voxel_size, unit, **how)
     where = {"axes": "ZYX", "voxel_size": voxel_size, "unit": unit}
     write_json(about, description | where | {"sha256": sha256_of(volume)})
     if checkpoint:
@@ -344,7 +347,7 @@ def sample_images(
         labels, run = run_sampler(denoiser, denoise, shape, settings, seed + number)
         made[plane] = labels.numpy()
         runs.append(run)
-    write_slices(images, made if denoiser.planes else made[None])
+    write_slices(images, made if denoiser.planes else made[None], denoiser.threshold)
     seconds = round(sum(run["wall_seconds"] for run in runs), 3)
     run = runs[0] | {"shape": [len(planes) * shape[0], patch, patch], "wall_seconds": seconds}
     write_json(about, provenance(model, settings, seed, precision) | run)

@@ -8,7 +8,7 @@ import numpy as np
 
 from micro3diff.errors import InputError
 from micro3diff.sources import Source
-from micro3diff.volumes import read_description, read_labels, write_labels
+from micro3diff.volumes import read_description, read_labels, read_values, write_labels
 
 logger = logging.getLogger("micro3diff")
 
@@ -106,19 +106,27 @@ def training_set(
     return np.concatenate(images), np.concatenate(planes)
 
 
-def write_slices(path: str | os.PathLike, slices: dict[str, np.ndarray] | np.ndarray) -> None:
-    """Write slices as a TIFF stack; how many are of which plane stands in its description."""
+def write_slices(
+    path: str | os.PathLike,
+    slices: dict[str, np.ndarray] | np.ndarray,
+    threshold: float | None = None,
+) -> None:
+    """Write slices as a TIFF stack; how many are of which plane stands in its description.
+
+    ``threshold`` is for greys, see `volumes.write_labels`.
+    """
+    how = {"axes": "TYX", "threshold": threshold}
     if isinstance(slices, dict):
         counts = {plane: len(part) for plane, part in slices.items()}
         images = np.concatenate(list(slices.values()))
-        write_labels(path, images, axes="TYX", description={"planes": counts})
+        write_labels(path, images, description={"planes": counts}, **how)
     else:
-        write_labels(path, slices, axes="TYX")
+        write_labels(path, slices, **how)
 
 
-def read_slices(path: str | os.PathLike) -> dict[str, np.ndarray] | np.ndarray:
-    """What `write_slices` wrote."""
-    images = read_labels(path)
+def read_slices(path: str | os.PathLike, grey: bool = False) -> dict[str, np.ndarray] | np.ndarray:
+    """What `write_slices` wrote; greys as labels, unless they are asked for as ``grey``."""
+    images = read_values(path) if grey else read_labels(path)
     counts = read_description(path).get("planes")
     if not counts:
         return images

@@ -207,6 +207,7 @@ def train(
     settings: dict,
     *,
     planes: np.ndarray | None = None,
+    threshold: float | None = None,
     model: str | Path,
     loss_table: str | Path,
     checkpoint_folder: str | Path,
@@ -221,6 +222,7 @@ def train(
     Parameters
     ----------
     images : uint8 labels (n, height, width), augmented; planes : see `Trainer`.
+    threshold : of grey values, with ``n_phases`` `phases.GREY`: above it is phase 1.
     model : folder to write, in diffusers layout, see `micro3diff.denoisers.save_denoiser`.
     loss_table : CSV file to write, columns step, loss (mean over `LOSS_INTERVAL` steps).
     """
@@ -232,7 +234,11 @@ def train(
             if asked() and trainer.step < settings["steps"]:
                 save_checkpoint(trainer, folder)
                 stop(f"the checkpoint of step {trainer.step} in {folder}")
-    fractions = np.bincount(images.ravel(), minlength=n_phases) / images.size
+    grey = None
+    if threshold is not None:
+        grey = {"mean": float(images.mean()), "threshold": threshold}
+    labels = images if threshold is None else (images > threshold).astype(np.uint8)
+    fractions = np.bincount(labels.ravel(), minlength=n_phases) / labels.size
     with atomic_path(loss_table) as temporary:
         pd.DataFrame(trainer.losses, columns=["step", "loss"]).to_csv(temporary, index=False)
     description = {
@@ -240,6 +246,7 @@ def train(
         "fractions": fractions.tolist(),
         "patch": images.shape[-1],
         "planes": [] if planes is None else list(PLANES),
+        "grey": grey,
         "train": settings,
     }
     last = save_checkpoint(trainer, folder)

@@ -52,12 +52,14 @@ def write_labels(
     unit: str = "voxel",
     axes: str | None = None,
     description: dict | None = None,
+    threshold: float | None = None,
 ) -> None:
-    """Write labels 0..255 as a zlib-compressed uint8 TIFF with ImageJ metadata, atomically.
+    """Write labels or greys, 0..255, as a compressed uint8 TIFF with ImageJ metadata, atomically.
 
     ``axes`` is ZYX for a volume (the default in 3D), YX for an image (the default in 2D) and TYX
     for a stack of separate images. ``voxel_size`` is the side of the cubic voxel in ``unit``.
     ``description`` is kept as JSON in the metadata that Fiji shows under Image > Show Info.
+    ``threshold`` is for greys: those above it are phase 1 for `read_labels`.
     """
     labels = np.asarray(labels)
     axes = axes or {2: "YX", 3: "ZYX"}.get(labels.ndim, "")
@@ -77,6 +79,8 @@ def write_labels(
         resolution = (1 / voxel_size, 1 / voxel_size)
         # ImageJ's metadata is ASCII, with a Java escape for the micro sign, which is also JSON's.
         metadata |= {"unit": json.dumps(unit)[1:-1], "spacing": float(voxel_size)}
+    if threshold is not None:
+        metadata["threshold"] = float(threshold)
     if description is not None:
         metadata["Info"] = json.dumps(description)
     with atomic_path(path) as temporary:
@@ -104,7 +108,16 @@ def read_images(path: str | os.PathLike) -> dict[str, np.ndarray]:
 
 
 def read_labels(path: str | os.PathLike) -> np.ndarray:
-    """Labels written by `write_labels`; InputError if the file is missing, corrupt or no labels."""
+    """Labels written by `write_labels`; InputError if the file is missing, corrupt or no labels.
+
+    Greys are split into phases 0 and 1 by their threshold, so that they are measured as labels are.
+    """
+    values, threshold = read_values(path), read_threshold(path)
+    return values if threshold is None else (values > threshold).astype(np.uint8)
+
+
+def read_values(path: str | os.PathLike) -> np.ndarray:
+    """As `read_labels`, but greys as they are."""
     with opened_tiff(path) as tif:
         labels = tif.asarray()
         axes = (tif.imagej_metadata or {}).get("label_axes", "")
@@ -115,6 +128,11 @@ def read_labels(path: str | os.PathLike) -> np.ndarray:
         )
     # ImageJ knows no stack of one image.
     return labels[None] if len(axes) > labels.ndim else labels
+
+
+def read_threshold(path: str | os.PathLike) -> float | None:
+    """The ``threshold`` given to `write_labels`; None for labels."""
+    return _metadata(path).get("threshold")
 
 
 def read_voxel_size(path: str | os.PathLike) -> tuple[float | None, str]:

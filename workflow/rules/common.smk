@@ -93,6 +93,13 @@ def source_file(wildcards):
     return source["path"] or []
 
 
+def source_settings(wildcards):
+    """The settings by which a material's source is read."""
+    material = MATERIALS[wildcards.material]
+    grey = {"grey": True} if material["reconstruct"]["output"] == "grey" else {}
+    return {**material["source"], **grey}
+
+
 def truth_settings(wildcards):
     """The settings by which a material's known volume is read: as its source."""
     material = MATERIALS[wildcards.material]

@@ -35,7 +35,7 @@ rule source:
         mem_mb=8000,
         runtime=60,
     params:
-        settings=lambda w: MATERIALS[w.material]["source"],
+        settings=source_settings,
     script:
         "../scripts/source.py"
 

@@ -7,6 +7,7 @@ import torch
 from micro3diff.denoisers import choose_device
 from micro3diff.files import read_json
 from micro3diff.logs import configure_logging
+from micro3diff.phases import GREY
 from micro3diff.slices import read_slices, training_set
 from micro3diff.training import train
 
@@ -14,13 +15,16 @@ if __name__ == "__main__":
     configure_logging(snakemake.log[0])
     torch.set_num_threads(snakemake.threads)
     source = read_json(snakemake.input.about)
-    slices = read_slices(snakemake.input.slices)
+    threshold = source["threshold"]
+    grey = threshold is not None
+    slices = read_slices(snakemake.input.slices, grey=grey)
     images, planes = training_set(slices, snakemake.params.augment, source["isotropic"])
     train(
         images,
-        len(source["fractions"]),
+        GREY if grey else len(source["fractions"]),
         snakemake.params.settings,
         planes=planes,
+        threshold=threshold,
         model=snakemake.output.model,
         loss_table=snakemake.output.loss,
         # not an output: Snakemake deletes the outputs of a job that fails

@@ -28,6 +28,7 @@ class Source:
         of three planes, of whatever size)
     isotropic: whether all planes and directions are alike; or a list of the planes whose own
         directions are: none, or one if the material is alike around an axis
+    threshold: None; or, where ``labels`` are grey values 0..255, the one above which is phase 1
     voxel_size: side of a voxel in ``unit``, None if unknown
     origin: where the labels come from, ready for JSON
     """
@@ -35,6 +36,7 @@ class Source:
     labels: "np.ndarray | dict[str, np.ndarray]"
     kind: str
     isotropic: bool | list[str] = True
+    threshold: float | None = None
     voxel_size: float | None = None
     unit: str = "voxel"
     origin: dict = field(default_factory=dict)
@@ -45,7 +47,8 @@ def load_source(settings: dict) -> Source:
 
     ``path``, ``planes`` or ``generator`` is needed; a ``url`` is fetched before (`download.fetch`)
     and its file given as ``path``. Order: read, crop, segment, select, coarsen. Raises InputError
-    for anything that can't become labels of two or more phases.
+    for anything that can't become labels of two or more phases. With ``grey``, grey values are
+    kept, on a scale of 0 to 255, and the segmentation is for later comparisons alone.
     """
     if settings.get("generator"):
         labels, kind, origin = _generate(settings)
@@ -67,8 +70,11 @@ def load_source(settings: dict) -> Source:
     origin["shape"] = [list(part.shape) for part in parts]
     if kind != "planes":
         (origin["shape"],) = origin["shape"]
+    threshold = _threshold(origin) if settings.get("grey") else None
     # each plane shows the same fractions, as well as it can
-    origin["fractions"] = _fractions(parts)
+    origin["fractions"] = _fractions(
+        parts if threshold is None else [(part > threshold).astype("uint8") for part in parts]
+    )
     logger.info(
         "%s: %s of shape %s, phase fractions %s",
         origin.get("file") or origin.get("generator") or "planes",
@@ -81,6 +87,7 @@ def load_source(settings: dict) -> Source:
         labels=labels,
         kind=kind,
         isotropic=isotropic,
+        threshold=threshold,
         voxel_size=size and size * (settings.get("coarsen") or 1),
         unit=settings.get("unit") or "voxel",
         origin=origin,
@@ -108,11 +115,34 @@ def _read(path: Path, settings: dict) -> tuple["np.ndarray", str, dict]:
     kind = _kind(path, array.ndim, settings.get("array") or "auto")
     array = _crop(array, settings.get("crop"))
     labels, segmentation = to_labels(array, settings, name=str(path))
+    if settings.get("grey"):
+        labels, segmentation["grey"] = _greys(array, segmentation, path)
     labels = coarsened(labels, settings.get("coarsen") or 1, single=kind != "stack")
     origin = {"file": path.name, "sha256": sha256_of(path), **segmentation}
     if settings.get("url"):
         origin["url"] = settings["url"]
     return labels, kind, origin
+
+
+def _greys(array: "np.ndarray", segmentation: dict, path: Path) -> tuple["np.ndarray", list]:
+    """Grey values on a scale of 0 to 255, and the least and the greatest one."""
+    if "threshold" not in segmentation:
+        raise InputError(
+            f"{path}: is an image of labels, of which reconstruct.output: grey can't keep greys; "
+            "give a grey image, or set source.segmentation: otsu"
+        )
+    low, high = float(array.min()), float(array.max())
+    return _scaled(array, low, high), [low, high]
+
+
+def _scaled(array: "np.ndarray", low: float, high: float) -> "np.ndarray":
+    return ((array.astype(float) - low) * (255 / (high - low))).clip(0, 255).round().astype("uint8")
+
+
+def _threshold(origin: dict) -> float:
+    """The threshold of a grey source on its scale of 0 to 255."""
+    low, high = origin["grey"]
+    return (origin["threshold"] - low) * (255 / (high - low))
 
 
 def _read_planes(settings: dict) -> tuple[dict, str, dict]:
@@ -125,6 +155,11 @@ def _read_planes(settings: dict) -> tuple[dict, str, dict]:
                 f"source.planes.{plane}: {path} is a {kind}, expected one 2D image; give a volume "
                 "as source.path, with source.isotropic: false"
             )
+    if settings.get("grey"):
+        raise InputError(
+            "source.planes: can't be combined with reconstruct.output: grey, since the greys of "
+            "separate images have no common scale; use labels"
+        )
     values = {plane: origin["values"] for plane, origin in origins.items()}
     if any(one != values["xy"] for one in values.values()):
         found = ", ".join(f"{one} in {plane}" for plane, one in values.items())
@@ -211,6 +246,8 @@ def labels_like(path: str | Path, origin: dict) -> "np.ndarray":
 
     array, record = read_array(Path(path)), origin.get("planes", {}).get("xy", origin)
     values = record.get("values", [0, 1])  # generated labels are 0 and 1
+    if "grey" in record:
+        return _scaled(array, *record["grey"])
     if "threshold" in record:
         labels = (array > record["threshold"]).astype(np.uint8)
     else:
@@ -234,10 +271,12 @@ def save_source(source: Source, labels: str | Path, about: str | Path) -> None:
         write_images(labels, source.labels)
     else:
         axes = {"image": "YX", "stack": "TYX", "volume": "ZYX"}[source.kind]
-        write_labels(labels, source.labels, source.voxel_size, source.unit, axes=axes)
+        size, unit = source.voxel_size, source.unit
+        write_labels(labels, source.labels, size, unit, axes=axes, threshold=source.threshold)
     known = {
         "kind": source.kind,
         "isotropic": source.isotropic,
+        "threshold": source.threshold,
         "fractions": source.origin["fractions"],
         "voxel_size": source.voxel_size,
         "unit": source.unit,
@@ -246,13 +285,12 @@ def save_source(source: Source, labels: str | Path, about: str | Path) -> None:
     write_json(about, known)
 
 
-def read_source(labels: str | Path, about: str | Path) -> Source:
-    """Read what `save_source` wrote."""
+def read_source(labels: str | Path, about: str | Path, grey: bool = False) -> Source:
+    """Read what `save_source` wrote; greys as labels, unless they are asked for as ``grey``."""
     from micro3diff.files import read_json
-    from micro3diff.volumes import read_images, read_labels
+    from micro3diff.volumes import read_images, read_labels, read_values
 
     known = read_json(about)
-    return Source(
-        labels=read_images(labels) if known["kind"] == "planes" else read_labels(labels),
-        **{key: known[key] for key in ("kind", "isotropic", "voxel_size", "unit", "origin")},
-    )
+    keys = ["kind", "isotropic", "voxel_size", "unit", "origin"] + ["threshold"] * grey
+    read = read_images if known["kind"] == "planes" else read_values if grey else read_labels
+    return Source(labels=read(labels), **{key: known[key] for key in keys})
