@@ -20,6 +20,7 @@ from micro3diff.batch import RUN_COLUMNS
 from micro3diff.directions import read_directions
 from micro3diff.errors import InputError
 from micro3diff.files import read_json, sha256_of
+from micro3diff.given import read_given
 from micro3diff.volumes import (
     read_description,
     read_labels,
@@ -176,7 +177,7 @@ def volumes(folder, material, model, source, slices, choice) -> list[Path]:
         tables.append(folder / "evidence_nh0" / f"volumes_{sample:03d}-{sample:03d}.csv")
         run(
             "reconstruct",
-            Files(model=model, slices=slices, source=source.about, choice=choice),
+            Files(model=model, slices=slices, source=source.about, choice=choice, given=[]),
             Files(tables[-1]),
             settings=config.reconstruction_settings(material, "evidence", 0),
             precision="fp32",
@@ -231,7 +232,7 @@ def trace(folder, material, model, slices, source) -> Path:
     path = folder / "trace.npz"
     settings = config.reconstruction_settings(material, "alternate", 0)
     options = {"precision": "fp32", "seed": 0}
-    inputs = Files(model=model, slices=slices, source=source.about, choice=[])
+    inputs = Files(model=model, slices=slices, source=source.about, choice=[], given=[])
     run("trace", inputs, Files(path), settings=settings, **options)
     return path
 
@@ -266,6 +267,25 @@ def test_source_leaves_nothing_of_a_bad_image(tmp_path):
     with pytest.raises(InputError, match="two or more phases"):
         run("source", Files(path), output, settings={})
     assert not Path(output.labels).exists() and not Path(output.about).exists()
+
+
+def test_given_slices_are_kept_as_labels(tmp_path, material, source):
+    """A request is checked, and what it gives is kept, before anything is trained."""
+    image = tmp_path / "section.tif"
+    tifffile.imwrite(image, np.eye(SIDE, dtype=np.uint8))
+    settings = material["reconstruct"] | {
+        "shape": [SIDE] * 3,
+        "volume_fraction": 0.3,
+        "anchors": [{"axis": "y", "index": 2, "image": str(image)}],
+    }
+    output = Files(tmp_path / "given.npz")
+    run("given", Files(about=source.about, images=[image]), output, settings=settings)
+    ((place, labels),) = read_given(output[0]).items()
+    assert place == (1, 2) and np.array_equal(labels, np.eye(SIDE))
+    settings["volume_fraction"] = 0.97
+    with pytest.raises(InputError, match="reconstruct.volume_fraction: found 0.03 of phase 0"):
+        run("given", Files(about=source.about), Files(tmp_path / "no.npz"), settings=settings)
+    assert not (tmp_path / "no.npz").exists()
 
 
 def test_fetch_takes_a_file_from_the_mirror(tmp_path):
@@ -308,7 +328,9 @@ def test_adopt_copies_a_model_that_fits(tmp_path, model, source):
 def test_adopt_refuses_a_model_of_other_channels(tmp_path, model):
     """Three phases need three channels: said before any volume is made."""
     about = tmp_path / "source.json"
-    about.write_text(json.dumps({"fractions": [0.5, 0.3, 0.2]}))
+    about.write_text(
+        json.dumps({"isotropic": True, "threshold": None, "fractions": [0.5, 0.3, 0.2]})
+    )
     with pytest.raises(InputError, match="has 1 image channels, expected 3 for 3 phases"):
         run("adopt", Files(model=model, about=about), Files(model=tmp_path / "model"))
     assert not (tmp_path / "model").exists()
@@ -523,7 +545,7 @@ def benchmark_case(folder, material, model, source, slices, choice) -> Files:
     files = Files(runs=case / "runs.csv", curves=case / "curves.csv")
     run(
         "reconstruct",
-        Files(model=model, slices=slices, source=source.about, choice=choice),
+        Files(model=model, slices=slices, source=source.about, choice=choice, given=[]),
         Files(files.runs),
         settings=config.reconstruction_settings(material, "evidence", 0, steps=3),
         precision="fp32",
@@ -738,10 +760,18 @@ def rules_with_scripts() -> dict[str, str]:
 ALL_SCRIPTS = sorted(SCRIPTS.glob("*.py"))
 
 
+ALIKE = {
+    "benchmark_volumes": "reconstruct.py",
+    "truth": "source.py",
+    "truth_samples": "benchmark_real.py",
+}
+
+
 def test_rules_and_scripts_have_the_same_names():
     """Whoever reads a rule finds its script, and the other way round."""
     rules = rules_with_scripts()
-    assert rules.pop("benchmark_volumes") == "reconstruct.py", "they differ in their names alone"
+    for name, script in ALIKE.items():
+        assert rules.pop(name) == script, "they differ in their inputs and outputs alone"
     assert rules == {name: f"{name}.py" for name in rules}
     assert {path.stem for path in ALL_SCRIPTS} == rules.keys()
 

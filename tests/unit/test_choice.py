@@ -93,7 +93,7 @@ def job(tmp_path, model_folder, material, monkeypatch):
             seed=900_000,
             device=torch.device("cpu"),
             slices=slices,
-            source={"kind": "volume", "fractions": [0.423, 0.577]},
+            source={"kind": "volume", "isotropic": True, "fractions": [0.423, 0.577]},
             labels=labels,
             phase=1,
             path=path,

@@ -289,6 +289,40 @@ def test_cases_go_rule_by_rule_and_skip_empty_ones():
         ("source.segmentation", "threshold", "source.threshold: missing; `segmentation: thresh"),
         ("source.select", [], "source.select: found [], expected a label, a list of"),
         ("source.select", 1.5, "source.select: found 1.5, expected a label, a list of"),
+        (
+            "source",
+            {"planes": {"xy": "a", "xz": "b"}},
+            "source.planes.yz: missing; Image with rows z and columns y",
+        ),
+        (
+            "source",
+            {"planes": {"xy": "no.tif", "xz": __file__, "yz": __file__}, "isotropic": ["xy"]},
+            "source.planes.xy: no file 'no.tif'",
+        ),
+        ("source.isotropic", ["xy", "xz"], 'found ["xy", "xz"], expected true, false, a list with'),
+        (
+            "reconstruct.volume_fraction",
+            [0.5, 0.2, 0.2],
+            "found [0.5, 0.2, 0.2], expected fractions that add up to 1",
+        ),
+        ("reconstruct.volume_fraction", 1.5, "volume_fraction: found 1.5, expected a number betw"),
+        (
+            "reconstruct.anchors",
+            [{"axis": "x", "index": 64, "image": __file__}],
+            "reconstruct.anchors[0].index: found 64, expected less than 64, the side of the vol",
+        ),
+        (
+            "reconstruct.anchors",
+            [{"axis": "x", "index": 3, "image": __file__}] * 2,
+            "reconstruct.anchors[1]: x = 3 is there twice; remove one",
+        ),
+        (
+            "reconstruct.anchors",
+            [{"axis": "x", "index": 3, "image": "no.tif"}],
+            "reconstruct.anchors[0].image: no file 'no.tif'",
+        ),
+        ("reconstruct.output", "grey", "output: grey needs the rule alternate or average"),
+        ("evaluate.truth", "no.tif", "evaluate.truth: no file 'no.tif'"),
         ("source.select", [1, "b"], "source.select[1]: found the text 'b', expected a whole"),
     ],
 )
@@ -508,3 +542,28 @@ def test_cases_left_out_depend_on_the_materials():
     assert config.load(raw)["run"]["cases"] == {"alternate": [0, 1, 3, 5, 10]}
     raw["run"] = {"materials": ["balls", *minimal()["run"]["materials"]]}
     assert config.load(raw)["run"]["cases"] == {"evidence": [0]}
+
+
+def test_planes_that_contradict_each_other():
+    """What is alike and what is turned must fit, before anything is read."""
+    planes = {"planes": dict.fromkeys(("xy", "xz", "yz"), __file__)}
+    raw = minimal(source=planes | {"isotropic": True})
+    assert "source.isotropic: found true with an image of each plane" in message(raw)
+    raw = minimal(source=planes, slices={"augment": "dihedral"})
+    assert "slices.augment: dihedral turns slices by 90 degrees, but no plane is" in message(raw)
+    raw = minimal(source=planes, slices={"axes": ["z"]})
+    assert "slices.axes: has no effect where planes differ" in message(raw)
+    loaded = config.load(minimal(source=planes))["materials"]["my_rock"]
+    assert loaded["source"]["isotropic"] == []
+    raw = minimal(source=planes | {"isotropic": ["xz"]}, slices={"augment": "dihedral"})
+    assert config.load(raw)["materials"]["my_rock"]["source"]["isotropic"] == ["xz"]
+    assert config.load(minimal())["materials"]["my_rock"]["source"]["isotropic"] is True
+
+
+def test_settings_are_chosen_whatever_is_asked_of_volumes():
+    """A choice belongs to the model: a large or anchored volume would cost hours and change it."""
+    asked = {"shape": [256, 64, 64], "volume_fraction": 0.4, "periodic": [False] * 3}
+    rock = config.load(minimal(reconstruct=asked))["materials"]["my_rock"]
+    plain = config.load(minimal())["materials"]["my_rock"]
+    assert config.choice_settings(rock) == config.choice_settings(plain)
+    assert config.choice_settings(rock)["shape"] == [64, 64, 64]

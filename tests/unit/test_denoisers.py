@@ -288,3 +288,20 @@ def test_a_model_of_another_kind_of_noise_is_refused(tmp_path, model_folder):
     ScoreSdeVeScheduler().save_pretrained(tmp_path / "theirs" / "scheduler")
     with pytest.raises(InputError, match="its scheduler has no betas"):
         load_denoiser(tmp_path / "theirs")
+
+
+def test_planes_are_told_apart(tmp_path, train_settings):
+    """One network, three planes, also from the disk; it fits no isotropic material."""
+    torch.manual_seed(0)
+    unet = build_unet(train_settings, 16, 2, planes=3)
+    description = {"pixel_block": 1, "fractions": [0.7, 0.3], "planes": ["yz", "xz", "xy"]}
+    save_denoiser(tmp_path / "model", unet, build_scheduler(train_settings), description)
+    denoiser = load_denoiser(tmp_path / "model")
+    noisy = torch.randn(1, 1, 16, 16)
+    found = [denoiser(noisy, 1.0, plane) for plane in ("yz", "xz", "xy")]
+    assert denoiser.patch == 16 and not torch.equal(found[0], found[1])
+    assert torch.equal(found[2], load_denoiser(tmp_path / "model")(noisy, 1.0, "xy"))
+    with pytest.raises(InputError, match="tells planes apart, but source.isotropic is True"):
+        adopt_model(tmp_path / "model", tmp_path / "no", [0.7, 0.3])
+    adopt_model(tmp_path / "model", tmp_path / "copy", [0.7, 0.3], isotropic=["xy"])
+    assert load_denoiser(tmp_path / "copy").planes == ("yz", "xz", "xy")

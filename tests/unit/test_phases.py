@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from scipy.ndimage import gaussian_filter
 
 from micro3diff import phases
 
@@ -49,3 +50,41 @@ def test_squared_distances(count):
     exact = torch.stack([((noisy - code[:, None]) ** 2).sum(0) for code in codes])
     found = phases.squared_distances(noisy)
     np.testing.assert_allclose(found - found[0], exact - exact[0], atol=1e-12)
+
+
+def test_greys_are_one_channel():
+    greys = torch.arange(256, dtype=torch.uint8).view(1, 16, 16)
+    values = phases.encode(greys, phases.GREY)
+    assert (values.min(), values.max()) == (-1, 1) and values.shape == (1, 1, 16, 16)
+    assert torch.equal(phases.decode(values[0], grey=True), greys[0])
+
+
+def test_covariance_along_an_axis():
+    """Stripes from row to row do not change along a row; the mean over both is the default."""
+    stripes = np.repeat(np.random.default_rng(0).integers(0, 2, (50, 32, 1)), 32, 2).astype(
+        np.uint8
+    )
+    down, across = (phases.covariance(stripes, 2, axis) for axis in (0, 1))
+    assert abs(down[1]) < 0.1 < 0.9 < across[1]
+    np.testing.assert_allclose(phases.covariance(stripes, 2), (down + across) / 2)
+
+
+def test_mean_correlation_is_that_of_all_pairs():
+    """Against brute force, in a box whose axes differ."""
+    correlations = [np.exp(-np.arange(12) / length) for length in (3.0, 3.0, 3.0)]
+    points = np.argwhere(np.ones((5, 6, 4)))
+    distances = np.linalg.norm(points[:, None] - points[None], axis=-1)
+    expected = np.interp(distances, np.arange(12), correlations[0], right=0).mean()
+    assert phases.mean_correlation(correlations, (5, 6, 4)) == pytest.approx(expected)
+
+
+def test_fraction_scatter_of_a_random_medium():
+    """Predicted from slices within a third of what blocks of a large volume have."""
+    noise = np.random.default_rng(0).standard_normal((96, 96, 96))
+    field = gaussian_filter(noise, 2, mode="wrap")
+    labels = (field > np.quantile(field, 0.7)).astype(np.uint8)
+    slices = labels[::4, :32, :32]
+    covariances = [phases.covariance(slices, 2)] * 3
+    found = phases.fraction_scatter(slices, 2, covariances, (32, 32, 32)) * np.sqrt(0.3 * 0.7)
+    blocks = labels.reshape(3, 32, 3, 32, 3, 32).mean((1, 3, 5))
+    assert found == pytest.approx(blocks.std(ddof=1), rel=0.34)

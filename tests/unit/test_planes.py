@@ -331,3 +331,53 @@ def test_alternate_below():
     assert rule.network_passes == 1
     torch.testing.assert_close(rule(volume, 1.0, 1), evidence()(volume, 1.0, 1))
     assert rule.network_passes == 4
+
+
+def test_given_slices_are_kept_and_stand_out():
+    """No denoised volume differs from them, and the network sees them above the noise."""
+    seen = []
+
+    def blind(noisy, sigma, plane):
+        seen.append(noisy)
+        return torch.zeros_like(noisy)
+
+    volume = random_volume()
+    codes = {
+        (0, 2): torch.ones(1, *SHAPE[1:]),
+        (2, 0): -torch.ones(1, *SHAPE[:2]),
+    }
+    codes[2, 0][:, 2] = 1  # they agree where they cross
+    denoised = Alternate(blind, anchors=codes)(volume.clone(), 4.0, 2)
+    assert (denoised[:, 2] == 1).all() and (denoised[:, :2, :, 0] == -1).all()
+    assert (denoised[:, 3:, :, 1:] == 0).all()
+    assert (seen[0][2] == Alternate.LIFT * 4).all(), "the third plane of a turn is xy"
+    torch.testing.assert_close(seen[0][4, :, :, 1:], volume[:, 4, :, 1:])
+
+
+def test_given_slices_stay_in_place_where_the_volume_is_shifted():
+    codes = {(1, 3): torch.ones(1, SHAPE[0], SHAPE[2])}
+    rule = Alternate(lopsided, anchors=codes, periodic=(True, True, True))
+    for turn in range(4):
+        assert (rule(random_volume(), 1.0, turn)[:, :, 3] == 1).all()
+
+
+def test_the_network_is_told_which_plane_it_sees():
+    """Slices of a plane by its own name, in the paper's order; of a stack by the one shown."""
+    told = []
+
+    def denoiser(noisy, sigma, plane):
+        told.append((plane, tuple(noisy.shape[2:])))
+        return noisy
+
+    Average(denoiser)(random_volume(), 1.0, 0)
+    Stack(denoiser, shown="xz")(random_volume(), 1.0, 0)
+    z, y, x = SHAPE
+    assert told == [("yz", (z, y)), ("xz", (z, x)), ("xy", (y, x)), ("xz", (y, x))]
+
+
+def test_slabs_follow_the_axis():
+    """An anisotropic material has another correlation, and other slabs, along each axis."""
+    covariances = [0.5 ** np.arange(8), 0.8 ** np.arange(8), 0.95 ** np.arange(8)]
+    rule = evidence(lopsided, slab=30.0, covariances=covariances)
+    thickness = [(rule.slabs(6.0, axis, 40)[0][20] > 0.01).sum() for axis in range(3)]
+    assert thickness[0] < thickness[1] < thickness[2]

@@ -9,7 +9,7 @@ import tifffile
 from PIL import Image
 
 from micro3diff.errors import InputError
-from micro3diff.sources import load_source
+from micro3diff.sources import coarsened, load_source, read_source, save_source
 from micro3diff.sources.readers import read_array
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -274,3 +274,68 @@ def test_real_images(name, settings, shape, fraction):
     assert source.labels.shape == shape
     if fraction is not None:
         assert source.origin["fractions"][1] == pytest.approx(fraction, abs=0.001)
+
+
+@pytest.fixture
+def images(tmp_path):
+    """An image of each plane, of unlike sizes."""
+    rng = np.random.default_rng(0)
+    paths = {}
+    for plane, shape in (("xy", (20, 30)), ("xz", (25, 30)), ("yz", (22, 21))):
+        paths[plane] = str(tmp_path / f"{plane}.tif")
+        tifffile.imwrite(paths[plane], rng.integers(0, 3, shape).astype(np.uint8) * 10)
+    return paths
+
+
+def test_an_image_of_each_plane(images, tmp_path):
+    """Labels by plane, through the disk and back; fractions are the mean of the three."""
+    source = load_source({"planes": images, "isotropic": ["xy"]})
+    save_source(source, tmp_path / "source.tif", tmp_path / "source.json")
+    again = read_source(tmp_path / "source.tif", tmp_path / "source.json")
+    assert (again.kind, again.isotropic) == ("planes", ["xy"])
+    for plane, path in images.items():
+        assert np.array_equal(again.labels[plane], tifffile.imread(path) // 10)
+    means = [np.bincount(a.ravel()) / a.size for a in again.labels.values()]
+    np.testing.assert_allclose(again.origin["fractions"], np.mean(means, axis=0))
+
+
+def test_planes_of_different_phases(images):
+    """A third phase in one image alone is a mistake, told before any work."""
+    tifffile.imwrite(images["xz"], np.eye(20, dtype=np.uint8) * 10)
+    with pytest.raises(InputError, match=r"different labels \(.*\[0, 10\] in xz"):
+        load_source({"planes": images, "isotropic": []})
+
+
+def test_one_image_shows_one_plane(images):
+    with pytest.raises(InputError, match="source.isotropic: found .* of kind image, which shows"):
+        load_source({"path": images["xy"], "isotropic": []})
+
+
+@pytest.mark.parametrize("factor", [2, 3])
+def test_coarsened_is_the_majority(factor):
+    """Block by block, against brute force; what is left over is cut off."""
+    labels = np.random.default_rng(0).integers(0, 3, (7, 8, 9)).astype(np.uint8)
+    found = coarsened(labels, factor)
+    assert found.shape == tuple(side // factor for side in labels.shape)
+    for place in np.ndindex(found.shape):
+        block = labels[tuple(slice(k * factor, (k + 1) * factor) for k in place)]
+        assert found[place] == np.bincount(block.ravel()).argmax()
+    images = coarsened(labels, factor, single=False)
+    assert np.array_equal(images[3], coarsened(labels[3], factor))
+
+
+def test_greys_are_kept(tmp_path):
+    """On a scale of 0 to 255, with the threshold that metrics use; labels have none to keep."""
+    image = np.random.default_rng(0).integers(1000, 3000, (40, 50)).astype(np.uint16)
+    tifffile.imwrite(tmp_path / "grey.tif", image)
+    source = load_source({"path": tmp_path / "grey.tif", "threshold": 2000, "grey": True})
+    expected = (image - image.min()) * (255 / (image.max() - image.min()))
+    assert np.array_equal(source.labels, expected.round())
+    save_source(source, tmp_path / "source.tif", tmp_path / "source.json")
+    labels = read_source(tmp_path / "source.tif", tmp_path / "source.json").labels
+    assert np.mean(labels != (image > 2000)) < 0.005, "rounding at the threshold alone"
+    again = read_source(tmp_path / "source.tif", tmp_path / "source.json", grey=True)
+    assert np.array_equal(again.labels, source.labels) and again.threshold == source.threshold
+    tifffile.imwrite(tmp_path / "labels.tif", np.eye(20, dtype=np.uint8))
+    with pytest.raises(InputError, match="is an image of labels, of which reconstruct.output: gr"):
+        load_source({"path": tmp_path / "labels.tif", "grey": True})

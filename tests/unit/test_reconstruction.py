@@ -6,24 +6,40 @@ import numpy as np
 import pytest
 import tifffile
 import torch
+from scipy.ndimage import gaussian_filter
 
 from micro3diff import batch
 from micro3diff.batch import make_volumes
 from micro3diff.config import reconstruction_settings
-from micro3diff.denoisers import load_denoiser
+from micro3diff.denoisers import build_scheduler, build_unet, load_denoiser, save_denoiser
 from micro3diff.errors import InputError
 from micro3diff.files import sha256_of
 from micro3diff.planes import Alternate, Average, Evidence
 from micro3diff.reconstruction import (
     Material,
     chosen,
+    drawn_fractions,
     harmonizing_steps,
     noise_levels,
     plane_rule,
+    read_material,
+    run_sampler,
     sample_images,
     trace,
 )
-from micro3diff.volumes import read_description, read_labels, read_voxel_size, volume_path
+from micro3diff.slices import PLANES, cut_planes, read_slices, write_slices
+from micro3diff.sources import Source
+from micro3diff.volumes import (
+    read_description,
+    read_labels,
+    read_values,
+    read_voxel_size,
+    volume_path,
+    write_labels,
+)
+from micro3diff.windows import Windows
+
+FRACTIONS = [0.7, 0.3]
 
 CPU = torch.device("cpu")
 MATERIAL = Material(
@@ -295,3 +311,82 @@ def test_trace(tmp_path, model_folder, material, slices, rule):
             steps = np.linspace(0, 19, 6).round().astype(int)
             assert found["plane"].tolist() == [planes[step % 3] for step in steps]
     assert [p.name for p in tmp_path.iterdir() if p.name.startswith("trace")] == ["trace.npz"]
+
+
+def test_fractions_scatter_as_in_nature():
+    """Successive seeds cover the distribution evenly: right mean and spread from few volumes."""
+    for fractions in ([0.775, 0.225], [0.5, 0.3, 0.2]):
+        drawn = np.array([drawn_fractions(fractions, 0.1, 1_000_000 + k) for k in range(25)])
+        np.testing.assert_allclose(drawn.sum(1), 1)
+        np.testing.assert_allclose(drawn.mean(0), fractions, atol=0.01)
+        expected = 0.1 * np.sqrt(np.multiply(fractions, np.subtract(1, fractions)))
+        np.testing.assert_allclose(drawn.std(0), expected, rtol=0.25)
+    assert drawn_fractions([0.7, 0.3], 0.0, 5) == pytest.approx([0.7, 0.3])
+
+
+def test_a_material_knows_each_axis(tmp_path):
+    """From slices of three planes: the axis that changes slowest has the longest correlation."""
+    rng = np.random.default_rng(0)
+    field = gaussian_filter(rng.standard_normal((64, 64, 64)), (1, 2, 4), mode="wrap")
+    source = Source((field > 0).astype(np.uint8), "volume", [])
+    write_slices(tmp_path / "slices.tif", cut_planes(source, 32, count=60))
+    found = read_material(tmp_path / "slices.tif", {"fractions": [0.5, 0.5]})
+    z, y, x = (covariance[4] for covariance in found.covariances)
+    assert z < y < x and found.images.shape == (20, 32, 32)
+
+
+@pytest.fixture
+def planes_model(tmp_path, train_settings):
+    """The folder of an untrained denoiser that tells planes apart."""
+    torch.manual_seed(0)
+    description = {"pixel_block": 1, "fractions": FRACTIONS, "planes": list(PLANES), "patch": 16}
+    unet = build_unet(train_settings, 16, 2, planes=3)
+    save_denoiser(tmp_path / "planes", unet, build_scheduler(train_settings), description)
+    return tmp_path / "planes"
+
+
+def test_everything_at_once(planes_model, material):
+    """A box, periodic, at a set fraction, with a given slice, of a material of three planes."""
+    denoiser = load_denoiser(planes_model)
+    settings = reconstruction_settings(material, "evidence", 0) | CHOICE
+    settings |= {"shape": [24, 16, 40], "periodic": [True, False, True], "volume_fraction": 0.4}
+    given = (np.random.default_rng(1).random((24, 40)) < 0.4).astype(np.uint8)
+    denoise = plane_rule(denoiser, settings, 3, MATERIAL, {(1, 5): given})
+    labels, run = run_sampler(denoiser, denoise, settings["shape"], settings, 3)
+    assert labels.shape == (24, 16, 40) and np.array_equal(labels[:, 5], given)
+    assert type(denoise.denoiser) is Windows and run["shape"] == [24, 16, 40]
+    assert abs(labels.float().mean().item() - 0.4) < 0.05
+
+
+def test_images_of_each_plane(planes_model, material, tmp_path):
+    """As many of each; the network is told which, so that they differ."""
+    sample_images(
+        planes_model,
+        patch=16,
+        settings=material["check"] | {"images": 6},
+        precision="fp32",
+        slices_per_pass=4,
+        seed=0,
+        device=torch.device("cpu"),
+        images=tmp_path / "images.tif",
+        about=tmp_path / "images.json",
+    )
+    found = read_slices(tmp_path / "images.tif")
+    assert {plane: len(part) for plane, part in found.items()} == dict.fromkeys(PLANES, 2)
+
+
+def test_grey_volumes(tmp_path, train_settings, material):
+    """Grey values come out, and metrics find two phases in them."""
+    torch.manual_seed(0)
+    description = {"pixel_block": 1, "grey": {"mean": 90.0, "threshold": 100.0}, "patch": 16}
+    unet = build_unet(train_settings, 16, 2)
+    save_denoiser(tmp_path / "grey", unet, build_scheduler(train_settings), description)
+    denoiser = load_denoiser(tmp_path / "grey")
+    settings = reconstruction_settings(material, "alternate", 1) | {"start": "mean"}
+    given = np.arange(8 * 12, dtype=np.uint8).reshape(8, 12)
+    denoise = plane_rule(denoiser, settings, 0, MATERIAL, {(2, 0): given})
+    greys, _ = run_sampler(denoiser, denoise, settings["shape"], settings, 0)
+    assert len(greys.unique()) > 20 and np.array_equal(greys[:, :, 0], given)
+    write_labels(tmp_path / "volume.tif", greys.numpy(), threshold=denoiser.threshold)
+    assert np.array_equal(read_labels(tmp_path / "volume.tif"), greys.numpy() > 100)
+    assert np.array_equal(read_values(tmp_path / "volume.tif"), greys.numpy())

@@ -4,7 +4,15 @@ import numpy as np
 import pytest
 
 from micro3diff.errors import InputError
-from micro3diff.slices import cut_slices, symmetries
+from micro3diff.slices import (
+    PLANES,
+    cut_planes,
+    cut_slices,
+    read_slices,
+    symmetries,
+    training_set,
+    write_slices,
+)
 from micro3diff.sources import Source
 
 
@@ -115,3 +123,70 @@ def test_symmetries_refuse_what_cannot_be():
     with pytest.raises(InputError, match="4 x 6"):
         symmetries(np.zeros((1, 4, 6), np.uint8))
     assert symmetries(np.zeros((1, 4, 6), np.uint8), "flips").shape == (4, 4, 6)
+
+
+@pytest.fixture
+def layered():
+    """A volume that is another in each direction: the label is the sum of unequal steps."""
+    z, y, x = np.indices((20, 24, 28))
+    return Source((z // 2 % 2 + y // 3 % 2 + x // 5 % 2).astype(np.uint8) % 3, "volume", [])
+
+
+def test_planes_are_cut_along_all_axes(layered):
+    """Rows and columns in the order z, y, x."""
+    cut = cut_planes(layered, 16, count=30)
+    assert {plane: part.shape for plane, part in cut.items()} == dict.fromkeys(
+        ("yz", "xz", "xy"), (10, 16, 16)
+    )
+    for plane, axis in PLANES.items():
+        views = np.lib.stride_tricks.sliding_window_view(
+            np.moveaxis(layered.labels, axis, 0), (16, 16), axis=(1, 2)
+        ).reshape(-1, 16, 16)
+        assert all((views == slice_).all((1, 2)).any() for slice_ in cut[plane])
+
+
+@pytest.mark.parametrize(("flat", "turned"), [("xy", False), ("xz", True), ("yz", False)])
+def test_planes_around_an_axis_share_their_slices(layered, flat, turned):
+    """Both show the axis around which they are alike: y is the rows of xy, the columns of yz."""
+    layered.isotropic = []
+    own = cut_planes(layered, 16, count=30)
+    layered.isotropic = [flat]
+    cut = cut_planes(layered, 16, count=30)
+    one, other = (plane for plane in PLANES if plane != flat)
+    assert np.array_equal(cut[flat], own[flat])
+    for plane, twin in ((one, other), (other, one)):
+        expected = own[twin].swapaxes(1, 2) if turned else own[twin]
+        assert np.array_equal(cut[plane], np.concatenate([own[plane], expected]))
+
+
+def test_images_of_planes_may_differ_in_size():
+    images = {"xy": np.eye(20), "xz": np.eye(30)[:18], "yz": np.eye(16)}
+    source = Source({plane: a.astype(np.uint8) for plane, a in images.items()}, "planes", [])
+    assert [len(part) for part in cut_planes(source, 16, count=9).values()] == [3, 3, 3]
+    with pytest.raises(InputError, match="slices.patch: 17 is larger than the source, whose yz"):
+        cut_planes(source, 17)
+
+
+def test_only_isotropic_planes_are_turned():
+    """Turns of the others would teach the network a material that there is not."""
+    stripes = np.tile(np.arange(8) % 2, (8, 1)).astype(np.uint8)  # from column to column
+    slices = dict.fromkeys(PLANES, stripes[None])
+    images, planes = training_set(slices, "dihedral", ["xy"])
+    assert len(images) == len(planes) == 4 + 4 + 8
+    turned = [(image[:, 0] != image[0, 0]).any() for image in images]
+    assert turned == [False] * 8 + [False] * 4 + [True] * 4
+    assert planes.tolist() == [0] * 4 + [1] * 4 + [2] * 8
+    same, none = training_set(stripes[None], "dihedral", True)
+    assert len(same) == 8 and none is None
+
+
+def test_slices_on_disk_keep_their_planes(tmp_path, layered):
+    """And greys their values, which are labels for whoever does not ask for them."""
+    cut = cut_planes(layered, 16, count=7)
+    write_slices(tmp_path / "slices.tif", cut)
+    found = read_slices(tmp_path / "slices.tif")
+    assert list(found) == list(cut) and all(np.array_equal(found[k], cut[k]) for k in cut)
+    greys = np.arange(2 * 64, dtype=np.uint8).reshape(2, 8, 8)
+    write_slices(tmp_path / "greys.tif", greys, threshold=50.5)
+    assert np.array_equal(read_slices(tmp_path / "greys.tif", grey=True), greys)
+    assert np.array_equal(read_slices(tmp_path / "greys.tif"), greys > 50)

@@ -13,6 +13,7 @@ import torch
 from micro3diff import phases
 from micro3diff.denoisers import load_denoiser
 from micro3diff.errors import InputError, Interrupted
+from micro3diff.phases import GREY
 from micro3diff.training import LOSS_INTERVAL, Trainer, checkpoints, train
 
 CPU = torch.device("cpu")
@@ -300,3 +301,40 @@ def test_a_checkpoint_that_fails_leaves_nothing(run, tmp_path, monkeypatch):
     with pytest.raises(OSError):
         run("one")
     assert [path.name for path in folder.iterdir()] == ["step_00000010.pt"]
+
+
+def test_a_network_learns_each_plane(tmp_path, train_settings):
+    """Two planes that are each other's opposite: told which one, it knows the fraction."""
+    dark, light = np.zeros((8, 16, 16), np.uint8), np.ones((8, 16, 16), np.uint8)
+    images, planes = np.concatenate([dark, light]), np.repeat([0, 2], 8)
+    train(
+        images,
+        2,
+        train_settings | {"steps": 200, "learning_rate": 3e-3, "ema": 0},
+        planes=planes,
+        model=tmp_path / "model",
+        loss_table=tmp_path / "loss.csv",
+        checkpoint_folder=tmp_path / "checkpoints",
+        device=torch.device("cpu"),
+    )
+    denoiser = load_denoiser(tmp_path / "model")
+    noisy = 20 * torch.randn(8, 1, 16, 16, generator=torch.Generator().manual_seed(0))
+    means = {plane: denoiser(noisy, 20.0, plane).mean() for plane in ("yz", "xy")}
+    assert means["yz"] < -0.2 and means["xy"] > 0.2
+
+
+def test_a_network_of_greys(tmp_path, train_settings):
+    """It keeps their mean, to start from, and the threshold of the source."""
+    images = np.random.default_rng(0).integers(60, 200, (8, 16, 16)).astype(np.uint8)
+    train(
+        images,
+        GREY,
+        train_settings | {"steps": 2},
+        threshold=130.0,
+        model=tmp_path / "model",
+        loss_table=tmp_path / "loss.csv",
+        checkpoint_folder=tmp_path / "checkpoints",
+        device=torch.device("cpu"),
+    )
+    denoiser = load_denoiser(tmp_path / "model")
+    assert denoiser.threshold == 130 and denoiser.grey["mean"] == pytest.approx(images.mean())

@@ -1,0 +1,89 @@
+"""What is asked of volumes is checked first, in one line that says how to mend it."""
+
+import numpy as np
+import pytest
+import tifffile
+
+from micro3diff.errors import InputError
+from micro3diff.given import check_fraction, read_anchors, read_given, write_given
+
+SHAPE = (8, 10, 12)
+ORIGIN = {"values": [0, 255], "segmentation": "none"}
+
+
+@pytest.fixture
+def volume():
+    """A volume whose slices agree where they cross."""
+    return (np.random.default_rng(0).random(SHAPE) < 0.4).astype(np.uint8) * 255
+
+
+@pytest.fixture
+def anchor(tmp_path, volume):
+    def write(axis, index, image=None):
+        path = tmp_path / f"{axis}{index}.tif"
+        tifffile.imwrite(path, volume.take(index, "zyx".index(axis)) if image is None else image)
+        return {"axis": axis, "index": index, "image": str(path)}
+
+    return write
+
+
+def test_anchors_are_read_as_the_labels_of_the_source(anchor, volume, tmp_path):
+    """On every axis, in the order of rows and columns that a volume has; kept as they are."""
+    anchors = [anchor("z", 0), anchor("y", 9), anchor("x", 3)]
+    found = read_anchors(anchors, SHAPE, ORIGIN)
+    write_given(tmp_path / "given.npz", found)
+    again = read_given(tmp_path / "given.npz")
+    for axis, index in ((0, 0), (1, 9), (2, 3)):
+        assert np.array_equal(again[axis, index], volume.take(index, axis) // 255)
+
+
+def test_anchors_that_disagree_are_refused(anchor):
+    """They could not both be kept to the voxel."""
+    other = np.zeros((8, 12), np.uint8)
+    with pytest.raises(InputError, match=r"cross in a line of 12 voxels and disagree in \d+ of"):
+        read_anchors([anchor("z", 0), anchor("y", 9, other)], SHAPE, ORIGIN)
+
+
+@pytest.mark.parametrize(
+    ("image", "message"),
+    [
+        (np.zeros((10, 8), np.uint8), r"is of shape \(10, 8\), expected \(10, 12\)"),
+        (np.full((10, 12), 7, np.uint8), r"found the labels \[7\], expected those of the source"),
+    ],
+)
+def test_anchors_that_do_not_fit(anchor, image, message):
+    with pytest.raises(InputError, match=message):
+        read_anchors([anchor("z", 0, image)], SHAPE, ORIGIN)
+
+
+def test_the_same_slice_twice(anchor):
+    with pytest.raises(InputError, match="the slice z = 0 is given twice"):
+        read_anchors([anchor("z", 0), anchor("z", 0)], SHAPE, ORIGIN)
+
+
+def test_greys_are_segmented_as_the_source_was(anchor):
+    """By its threshold, not by one of their own; and kept as greys where those are wanted."""
+    image = np.tile(np.arange(12, dtype=np.uint8) * 10, (10, 1))
+    origin = {"segmentation": "otsu", "threshold": 75.0, "values": [0, 1]}
+    (labels,) = read_anchors([anchor("z", 0, image)], SHAPE, origin).values()
+    assert np.array_equal(labels, image > 75)
+    (greys,) = read_anchors([anchor("z", 0, image)], SHAPE, origin | {"grey": [0, 110]}).values()
+    assert np.array_equal(greys, (image * (255 / 110)).round())
+
+
+@pytest.mark.parametrize(
+    ("wanted", "fractions", "message"),
+    [
+        (0.9, [0.775, 0.225], "found 0.1 of phase 0, of which the material has 0.775; expected"),
+        (0.3, [0.5, 0.3, 0.2], "found one number, 0.3, but the material has 3 phases"),
+        ([0.5, 0.5], [0.5, 0.3, 0.2], "found 2 fractions, expected 3, one for each phase"),
+    ],
+)
+def test_a_fraction_out_of_reach(wanted, fractions, message):
+    with pytest.raises(InputError, match=message):
+        check_fraction(wanted, fractions)
+
+
+def test_a_fraction_within_reach():
+    for wanted in (None, 0.1, 0.35, 0.5, [0.8, 0.2]):
+        check_fraction(wanted, [0.775, 0.225])
