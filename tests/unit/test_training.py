@@ -310,7 +310,10 @@ def test_a_network_learns_each_plane(tmp_path, train_settings):
     train(
         images,
         2,
-        train_settings | {"steps": 200, "learning_rate": 3e-3, "ema": 0},
+        train_settings
+        # with as many groups as channels, the norm takes out what tells the planes apart
+        | {"steps": 80, "learning_rate": 3e-3, "ema": 0, "channels": [16, 48]}
+        | {"prediction": "v_prediction"},
         planes=planes,
         model=tmp_path / "model",
         loss_table=tmp_path / "loss.csv",
@@ -318,9 +321,10 @@ def test_a_network_learns_each_plane(tmp_path, train_settings):
         device=torch.device("cpu"),
     )
     denoiser = load_denoiser(tmp_path / "model")
-    noisy = 20 * torch.randn(8, 1, 16, 16, generator=torch.Generator().manual_seed(0))
-    means = {plane: denoiser(noisy, 20.0, plane).mean() for plane in ("yz", "xy")}
-    assert means["yz"] < -0.2 and means["xy"] > 0.2
+    noisy = 6 * torch.randn(8, 1, 16, 16, generator=torch.Generator().manual_seed(0))
+    means = {plane: denoiser(noisy, 6.0, plane).mean() for plane in ("yz", "xy")}
+    low, high = float(means["yz"]), float(means["xy"])
+    assert high > low + 0.3
 
 
 def test_a_network_of_greys(tmp_path, train_settings):
