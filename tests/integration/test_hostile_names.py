@@ -1,4 +1,4 @@
-"""Names that a configuration from somebody else may hold, in a run: they are names and no commands."""
+"""Names in a configuration from somebody else are names in a run, and no commands."""
 
 from urllib.parse import quote
 
