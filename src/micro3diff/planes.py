@@ -6,6 +6,7 @@ through the network.
 """
 
 import functools
+import logging
 import math
 from collections.abc import Sequence
 
@@ -13,6 +14,8 @@ import numpy as np
 import torch
 
 from micro3diff import phases
+
+logger = logging.getLogger(__name__)
 
 # The plane families in the paper's order, each with the axis that its slices are stacked along.
 PLANES = {"yz": 2, "xz": 1, "xy": 0}
@@ -23,7 +26,8 @@ class PlaneRule:
 
     A rule implements ``denoise``, and ``plane``, the name of what it denoises in a turn.
 
-    ``slices_per_pass`` slices go through the network at once, which bounds the memory.
+    ``slices_per_pass`` slices go through the network at once, which bounds the memory; where a GPU
+    has not enough for them, half as many.
     ``network_passes`` counts the passes of the whole volume.
     ``periodic``: axes (z, y, x) along which the volume goes on at its opposite face. The network
     knows of none; so along these it sees the volume shifted, by another distance at every turn
@@ -60,10 +64,19 @@ class PlaneRule:
         axis = PLANES[plane] + 1  # after the channels
         slices = volume.movedim(axis, 0)
         denoised = torch.empty_like(slices)
-        for start in range(0, len(slices), self.slices_per_pass):
+        start = 0
+        while start < len(slices):
             chunk = slice(start, start + self.slices_per_pass)
             level = sigma[chunk] if isinstance(sigma, torch.Tensor) else sigma
-            denoised[chunk] = self.denoiser(slices[chunk], level)
+            try:
+                denoised[chunk] = self.denoiser(slices[chunk], level)
+            except torch.OutOfMemoryError:
+                if (size := len(slices[chunk])) == 1:
+                    raise
+                self.slices_per_pass = (size + 1) // 2
+                logger.warning("out of GPU memory: %d slices a pass now", self.slices_per_pass)
+            else:
+                start = chunk.stop
         self.network_passes += 1
         return denoised.movedim(0, axis)
 
