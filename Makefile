@@ -42,7 +42,7 @@ test: .venv/installed
 	$(BIN)/pytest
 
 test-environments: .venv/installed
-	$(BIN)/pytest -m environments tests/environments
+	$(BIN)/pytest -m "environments and not slow" tests/environments
 
 test-slurm: .venv/installed
 	tests/slurm/cluster install
@@ -50,7 +50,7 @@ test-slurm: .venv/installed
 
 test-slow: .venv/installed
 	tests/slurm/cluster install
-	$(BIN)/pytest -m slow --capture=no tests/slow tests/slurm
+	$(BIN)/pytest -m slow --capture=no tests/slow tests/slurm tests/environments
 
 container: .venv/installed
 	mkdir -p results

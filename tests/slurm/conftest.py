@@ -64,7 +64,7 @@ class Run:
         """What the terminal shows."""
         return self.log.read_text(encoding="utf-8", errors="replace")
 
-    def end(self, seconds: float = 400) -> int:
+    def end(self, seconds: float = 900) -> int:
         """Wait for the end; the return code."""
         try:
             return self.process.wait(seconds)

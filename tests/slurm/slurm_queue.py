@@ -9,7 +9,7 @@ from pathlib import Path
 OLDER: set[str] = set()  # jobs of the tests before
 
 
-def wait(condition: Callable, what: str, seconds: float = 120):
+def wait(condition: Callable, what: str, seconds: float = 600):
     """The first true value of ``condition``, asked again and again."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:

@@ -129,10 +129,10 @@ def test_a_failing_job_tells_why(clone, submit, balls, mistake):
 def test_ctrl_c_cancels_what_was_submitted(clone, submit, balls):
     """Nothing is left in the queue, and nothing half-written in the results."""
     run = submit(clone, balls(train=LONG))
-    wait(lambda: of_rule("train", "RUNNING"), "the training", 200)
+    wait(lambda: of_rule("train", "RUNNING"), "the training")
     run.interrupt()
-    assert run.end(60) != 0
-    wait(lambda: not output("squeue", "--noheader", "--states=PENDING,RUNNING"), "no job", 30)
+    assert run.end() != 0
+    wait(lambda: not output("squeue", "--noheader", "--states=PENDING,RUNNING"), "no job")
     assert {job["JobState"] for job in of_rule("train")} == {"CANCELLED"}
     assert not (clone / "results" / "balls" / "model").exists()
 
@@ -209,7 +209,7 @@ def test_a_training_that_is_killed_goes_on_by_itself(clone, submit, balls, quiet
     """
     config = balls(train=MEDIUM)
     run = submit(clone, config, *ONE_THREAD, "--", "results/balls/model")
-    wait(lambda: checkpoints(clone), "a checkpoint", 200)
+    wait(lambda: checkpoints(clone), "a checkpoint")
     [job] = of_rule("train", "RUNNING")
     if end == "scancel":
         subprocess.run(["scancel", job["JobId"]], check=True)
@@ -245,11 +245,11 @@ def test_the_time_limit_itself(clone, submit, balls):
     train = {"steps": 1_000_000, "checkpoint_every": 900_000}
     limit = ["--set-resources", "train:runtime=3", "train:slurm_extra='--signal=TERM@100'"]
     run = submit(clone, balls(train=train), *limit, "--", "results/balls/model")
-    wait(lambda: checkpoints(clone), "the checkpoint", 300)
-    job = wait(lambda: [j for j in of_rule("train") if j["Restarts"] == "1"], "requeueing", 60)[0]
-    wait(lambda: "resuming at step" in log_of_training(clone), "the second start", 120)
+    wait(lambda: checkpoints(clone), "the checkpoint")
+    job = wait(lambda: [j for j in of_rule("train") if j["Restarts"] == "1"], "requeueing")[0]
+    wait(lambda: "resuming at step" in log_of_training(clone), "the second start")
     run.interrupt()
-    run.end(60)
+    run.end()
     assert job["JobState"] in ("PENDING", "RUNNING", "COMPLETING", "REQUEUED")
 
 
@@ -260,7 +260,7 @@ def test_a_job_of_volumes_that_is_killed_goes_on(clone, submit, balls, quiet_run
     config["defaults"]["reconstruct"] = {"alternate": {"steps": 50}}
     run = submit(clone, config, *ONE_THREAD, "--", table)
     folder = (clone / table).parent
-    wait(lambda: (folder / "volume_001.pt").exists(), "a state of the second volume", 200)
+    wait(lambda: (folder / "volume_001.pt").exists(), "a state of the second volume")
     [job] = of_rule("reconstruct", "RUNNING")
     first = (folder / "volume_000.tif").stat().st_mtime_ns
     subprocess.run(["scancel", "--signal=TERM", job["JobId"]], check=True)

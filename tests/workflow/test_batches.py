@@ -1,6 +1,6 @@
 """Batches: thousands of volumes are planned in seconds and are hundreds of jobs."""
 
-import time
+import resource
 from collections import Counter
 
 import yaml
@@ -17,13 +17,19 @@ def configuration(**run) -> dict:
     }
 
 
+def processor_seconds() -> float:
+    """Of all commands that have ended, however busy the machine is."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
 def test_five_thousand_volumes(tmp_path, snakemake, clone):
     """10 materials x 5 n_h x 100 volumes: `snakemake -n` in under 20 s, and these jobs."""
     (clone / "my.yaml").write_text(yaml.safe_dump(configuration()))
-    started = time.monotonic()
+    before = processor_seconds()
     done = snakemake(clone, "--cores", "8", "-n", "--quiet", "--configfile", "my.yaml")
     assert done.returncode == 0, done.stdout
-    assert time.monotonic() - started < 20
+    assert processor_seconds() - before < 20, "the wall's, where nothing else runs"
     jobs = empty_folder(tmp_path / "run").jobs(configuration())
     count = Counter(job.rule.name for job in jobs)
     told = {rule: count[rule] for rule in ("reconstruct", "curves", "train")}
