@@ -106,6 +106,15 @@ def test_a_package_that_is_not_listed_is_missed(configuration, conda):
     assert "imports pandas, which its environment does not list" in done.stdout
 
 
+def test_the_profile_takes_conda_where_there_is_one(clone, conda, clean_environment, snakemake):
+    """And asks for nothing of it elsewhere."""
+    plan = ["--cores", "8", "--profile", "slurm", "-n"]
+    for environment, expected in ((conda, True), (clean_environment, False)):
+        done = snakemake(clone, *plan, env=environment)
+        assert done.returncode == 0, done.stdout
+        assert ("envs/torch-cuda.yaml will be created" in done.stdout) == expected, done.stdout
+
+
 def test_the_container_has_all_environments(clone, conda):
     """The recipe is made of the same files, line by line."""
     done = subprocess.run(

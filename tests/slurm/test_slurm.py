@@ -6,6 +6,7 @@ import re
 import signal
 import stat
 import subprocess
+import time
 from datetime import datetime
 from pathlib import Path
 
@@ -193,6 +194,7 @@ def reboot(job: dict) -> None:
     for number in {*map(int, daemons), *map(int, steps), *processes(job)}:
         with contextlib.suppress(ProcessLookupError):
             os.kill(number, signal.SIGKILL)
+    time.sleep(25)  # SLURM takes a job that is younger for one that has not started yet
     subprocess.run(["slurmd", "-b"], check=True)
 
 
@@ -216,8 +218,10 @@ def test_a_training_that_is_killed_goes_on_by_itself(clone, submit, balls, quiet
     elif end == "limit":
         subprocess.run(["scancel", "--signal=TERM", job["JobId"]], check=True)
     elif end == "kill":
-        [number] = processes(job, ".train.py")
-        os.kill(number, signal.SIGKILL)
+        numbers = processes(job, ".train.py")
+        assert numbers
+        for number in numbers:  # with the shell that waits for it, if there is one
+            os.kill(number, signal.SIGKILL)
     elif end == "reboot":
         reboot(job)
     elif end == "snakemake":
@@ -232,7 +236,7 @@ def test_a_training_that_is_killed_goes_on_by_itself(clone, submit, balls, quiet
         subprocess.run([*node, "state=resume"], check=True)
     assert run.end() == 0, run.text
     assert "resuming at step" in log_of_training(clone)
-    if end == "limit":
+    if end in ("limit", "reboot"):
         assert len(of_rule("train")) == 1, "the same job"
         assert of_rule("train")[0]["Restarts"] == "1"
     assert weights(clone) == quiet(config)
