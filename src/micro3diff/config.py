@@ -26,6 +26,7 @@ RULES = ("alternate", "average", "evidence")
 PAPER_CASES = {"alternate": [0, 1, 3, 5, 10]}
 DEFAULT_CASES = {"evidence": [0]}
 SAFE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
+SAFE_PATH = re.compile(r"[\w./~+-]+")  # as a word of a shell
 # Folders of results/ that are no material's.
 RESERVED_NAMES = ("benchmarks", "downloads", "figures", "logs", "report", "tables")
 
@@ -338,6 +339,11 @@ def _run_problems(config: dict) -> Iterator[str]:
         yield f"run.mirror: {_missing(run['mirror'], 'folder')}"
     if run["container"] and not os.path.isfile(_user_path(run["container"])):
         yield f"run.container: {_missing(run['container'], 'file')}"
+    elif run["container"] and not SAFE_PATH.fullmatch(_user_path(run["container"])):
+        yield (
+            f"run.container: found {run['container']!r}, which Snakemake would hand to a shell as "
+            "it is; rename it, with letters, digits and . _ - + alone"
+        )
     yield from _clashes({name: materials[name] for name in run["materials"] if name in materials})
 
 

@@ -6,6 +6,7 @@ through the network.
 """
 
 import functools
+import logging
 import math
 from collections.abc import Mapping, Sequence
 
@@ -14,6 +15,8 @@ import torch
 
 from micro3diff import phases
 from micro3diff.slices import PLANES
+
+logger = logging.getLogger(__name__)
 
 
 class PlaneRule:
@@ -24,7 +27,8 @@ class PlaneRule:
     Parameters
     ----------
     denoiser : 2D denoiser of (images, sigma, plane), see `micro3diff.denoisers`.
-    slices_per_pass : slices that go through the network at once, which bounds the memory.
+    slices_per_pass : slices that go through the network at once, which bounds the memory; where a
+        GPU has not enough for them, half as many.
     periodic : axes (z, y, x) along which the volume goes on at its opposite face. The network
         knows of none; so along these it sees the volume shifted, by another distance at every turn
         (drawn from ``seed``), and no voxel lies at a face more than others do.
@@ -95,10 +99,19 @@ class PlaneRule:
         axis = PLANES[plane] + 1  # after the channels
         slices = volume.movedim(axis, 0)
         denoised = torch.empty_like(slices)
-        for start in range(0, len(slices), self.slices_per_pass):
+        start = 0
+        while start < len(slices):
             chunk = slice(start, start + self.slices_per_pass)
             level = sigma[chunk] if isinstance(sigma, torch.Tensor) else sigma
-            denoised[chunk] = self.denoiser(slices[chunk], level, plane)
+            try:
+                denoised[chunk] = self.denoiser(slices[chunk], level, plane)
+            except torch.OutOfMemoryError:
+                if (size := len(slices[chunk])) == 1:
+                    raise
+                self.slices_per_pass = (size + 1) // 2
+                logger.warning("out of GPU memory: %d slices a pass now", self.slices_per_pass)
+            else:
+                start = chunk.stop
         self.network_passes += 1
         return denoised.movedim(0, axis)
 

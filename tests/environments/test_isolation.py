@@ -1,13 +1,19 @@
 """Every step runs in an environment that holds only what its own file lists."""
 
+import re
 import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+import tifffile
 import yaml
 
+from micro3diff.files import sha256_of
+
 HERE = Path(__file__).parent
+ONE_THREAD = [f"{rule}=1" for rule in ("train", "sample_2d", "choose", "reconstruct", "trace")]
 pytestmark = pytest.mark.environments
 
 
@@ -21,7 +27,7 @@ def conda(tmp_path_factory, clean_environment) -> dict[str, str]:
 
 @pytest.fixture
 def configuration(clone, tiny) -> Path:
-    """All rules of a run, in seconds: training, choice, two rules, tables and figures."""
+    """All rules of a run, in seconds: training, choice, two rules, tables, figures, a benchmark."""
     shape = {"shape": [24, 16, 16], "diameter_mean": 7, "diameter_std": 1}
     config = {
         "run": {
@@ -30,6 +36,7 @@ def configuration(clone, tiny) -> Path:
             "samples": 1,
             "device": "cpu",
         },
+        "benchmark": {"cases": [{"rule": "average", "steps": 4, "volumes": 1}]},
         "defaults": tiny | {"reconstruct": {"evidence": {"steps": 4, "choose": 1}}},
         "materials": {"balls": {"source": {"generator": "spheres", "spheres": shape}}},
     }
@@ -38,9 +45,9 @@ def configuration(clone, tiny) -> Path:
 
 
 def run(clone: Path, environment: dict, *arguments: str) -> subprocess.CompletedProcess:
-    command = ["snakemake", "--cores", "2", "--sdm", "conda", "--configfile", "my.yaml"]
+    command = ["snakemake", "--cores", "2", "--sdm", "conda", "--set-threads", *ONE_THREAD]
     return subprocess.run(
-        [sys.executable, "-m", *command, *arguments],
+        [sys.executable, "-m", *command, "--configfile", "my.yaml", "--", *arguments],
         cwd=clone,
         env=environment,
         stdout=subprocess.PIPE,
@@ -53,11 +60,40 @@ def run(clone: Path, environment: dict, *arguments: str) -> subprocess.Completed
 
 def test_each_step_runs_in_its_own_environment(configuration, conda, draws_in_3d):
     """The whole chain; no package leaks in from Snakemake's environment."""
-    done = run(configuration, conda)
+    done = run(configuration, conda, "all", "benchmark_samplers")
     assert done.returncode == 0, done.stdout[-6000:]
     assert (configuration / "results" / "tables" / "error_rates.csv").exists()
+    assert (configuration / "results" / "benchmarks" / "balls.png").exists()
     used = sorted(p.name for p in (configuration / ".snakemake" / "conda").glob("*.yaml"))
     assert len(used) == 4, "sources, torch, metrics, figures"
+
+
+def test_what_is_not_made_but_brought(clone, tiny, conda):
+    """A download, here from a mirror, and a model."""
+    (clone / "mirror").mkdir()
+    image = clone / "mirror" / "rock.tif"
+    tifffile.imwrite(image, (np.random.default_rng(0).random((48, 48)) < 0.4).astype(np.uint8))
+    source = {"url": "https://example.org/rock.tif", "sha256": sha256_of(image)}
+    config = {
+        "run": {"materials": ["rock"], "mirror": "mirror", "device": "cpu"},
+        "defaults": tiny,
+        "materials": {"rock": {"source": source, "model": "resources/models/spheres"}},
+    }
+    (clone / "my.yaml").write_text(yaml.safe_dump(config))
+    done = run(clone, conda, "results/rock/model")
+    assert done.returncode == 0, done.stdout[-6000:]
+    jobs = set(re.findall(r"^(?:local)?rule (\w+):", done.stdout, re.MULTILINE))
+    assert {"fetch", "source", "adopt"} <= jobs
+
+
+@pytest.mark.slow
+def test_the_peer_runs_in_its_own_environment(configuration, conda):
+    """MCRpy and the tensorflow of its time, with a volume of 16 voxels a side."""
+    rules = configuration / "workflow" / "rules" / "peers.smk"
+    rules.write_text(rules.read_text().replace("MCRPY_SIDE = 32", "MCRPY_SIDE = 16"))
+    done = run(configuration, conda, "peers")
+    assert done.returncode == 0, done.stdout[-6000:]
+    assert (configuration / "results" / "benchmarks" / "peers.csv").exists()
 
 
 def test_a_package_that_is_not_listed_is_missed(configuration, conda):
@@ -65,9 +101,18 @@ def test_a_package_that_is_not_listed_is_missed(configuration, conda):
     script = configuration / "workflow" / "scripts" / "source.py"
     text = script.read_text()
     script.write_text(text.replace("if __name__", "import pandas\n\nif __name__"))
-    done = run(configuration, conda, "--until", "source")
+    done = run(configuration, conda, "results/balls/source.tif")
     assert done.returncode != 0
     assert "imports pandas, which its environment does not list" in done.stdout
+
+
+def test_the_profile_takes_conda_where_there_is_one(clone, conda, clean_environment, snakemake):
+    """And asks for nothing of it elsewhere."""
+    plan = ["--cores", "8", "--profile", "slurm", "-n"]
+    for environment, expected in ((conda, True), (clean_environment, False)):
+        done = snakemake(clone, *plan, env=environment)
+        assert done.returncode == 0, done.stdout
+        assert ("envs/torch-cuda.yaml will be created" in done.stdout) == expected, done.stdout
 
 
 def test_the_container_has_all_environments(clone, conda):

@@ -1,8 +1,10 @@
 """Compute nodes have no internet: all that is downloaded comes before, on the login node."""
 
+import re
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,6 +13,7 @@ import yaml
 
 from micro3diff.files import sha256_of
 
+REPOSITORY = Path(__file__).parents[2]
 ISOLATED = ["unshare", "--net"]
 OPTIONS = ["--cores", "2", "--configfile", "my.yaml"]
 
@@ -43,8 +46,9 @@ def test_there_is_no_network(isolated, tmp_path):
     assert "Network is unreachable" in done.stdout
 
 
-def test_a_run_after_fetch_needs_no_network(clone, tiny, snakemake, isolated, tmp_path):
-    """`make fetch` here, everything else in a namespace without a route."""
+@pytest.fixture
+def rock(clone, tiny, tmp_path) -> Path:
+    """A clone with my.yaml, whose one source is downloaded; the file lies in ``mirror`` too."""
     mirror = tmp_path / "mirror"
     mirror.mkdir()
     blobs = np.kron(np.random.default_rng(0).random((24, 24)) < 0.4, np.ones((2, 2)))
@@ -58,11 +62,35 @@ def test_a_run_after_fetch_needs_no_network(clone, tiny, snakemake, isolated, tm
         "materials": {"rock": {"source": source}},
     }
     (clone / "my.yaml").write_text(yaml.safe_dump(config))
-    done = snakemake(clone, "--until", "fetch", *OPTIONS)
-    assert done.returncode == 0, done.stdout
-    (mirror / "rock.tif").unlink()
-    target = "results/rock/evidence_nh0/curves.csv"
+    shutil.copy2(REPOSITORY / "Makefile", clone)
+    (clone / ".venv").symlink_to(sys.prefix)
+    return clone
 
-    done = isolated(clone, sys.executable, "-m", "snakemake", target, *OPTIONS)
+
+def test_a_run_after_fetch_needs_no_network(rock, clean_environment, isolated, draws_in_3d):
+    """`make fetch` here; then everything, to the report, in a namespace without a route."""
+    installed = "--old-file=.venv/installed"  # whatever its date
+    make = ["make", installed, "fetch", "CONFIG=my.yaml"]
+    done = subprocess.run(
+        make, cwd=rock, env=clean_environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert [path.name for path in (rock / "results" / "downloads").iterdir()] == ["rock.tif"]
+    assert not (rock / "results" / "rock").exists(), "nothing else is made on the login node"
+    (rock.parent / "mirror" / "rock.tif").unlink()
+
+    threads = [f"{rule}=1" for rule in ("train", "sample_2d", "reconstruct", "trace")]
+    snakemake = [sys.executable, "-m", "snakemake"]
+    done = isolated(rock, *snakemake, *OPTIONS, "--set-threads", *threads)
     assert done.returncode == 0, done.stdout
-    assert (clone / target).exists()
+    report = "results/report.html"
+    done = isolated(rock, *snakemake, "--configfile", "my.yaml", "--report", report)
+    assert done.returncode == 0 and (rock / report).stat().st_size > 100_000, done.stdout
+
+
+def test_without_fetch_it_says_what_to_do(rock, isolated):
+    """One line, and not a traceback of sockets."""
+    (rock.parent / "mirror" / "rock.tif").unlink()
+    done = isolated(rock, sys.executable, "-m", "snakemake", "--until", "source", *OPTIONS)
+    assert done.returncode != 0 and "Traceback" not in done.stdout
+    assert re.search("Error: source.url: .*could not be read.*run.mirror", done.stdout), done.stdout

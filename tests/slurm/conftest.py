@@ -14,6 +14,7 @@ from slurm_queue import OLDER, listed, wait
 
 CLUSTER = Path(__file__).parent / "cluster"
 HERE = Path(__file__).parent
+QUICK = "slurm-init-seconds-before-status-checks: 3"
 
 
 def pytest_collection_modifyitems(items) -> None:
@@ -42,16 +43,15 @@ def no_jobs_of_others(cluster) -> None:
 
 
 class Run:
-    """`snakemake --cores 8 --profile slurm ...` in a folder, in the background."""
+    """`snakemake --cores 8 --profile slurm` in a folder, in the background."""
 
     def __init__(self, folder: Path, environment: dict, *arguments: str):
         self.log = folder / "snakemake.out"
         self.folder = folder
-        command = [sys.executable, "-m", "snakemake", "--cores", "8", "--profile", "slurm"]
-        quick = ["--slurm-init-seconds-before-status-checks", "3"]
+        command = ["snakemake", "--cores", "8", "--profile", "slurm"]
         with open(self.log, "w") as log:
             self.process = subprocess.Popen(
-                [*command, *quick, *map(str, arguments)],
+                [*command, *map(str, arguments)],
                 cwd=folder,
                 env=environment,
                 stdout=log,
@@ -64,7 +64,7 @@ class Run:
         """What the terminal shows."""
         return self.log.read_text(encoding="utf-8", errors="replace")
 
-    def end(self, seconds: float = 400) -> int:
+    def end(self, seconds: float = 900) -> int:
         """Wait for the end; the return code."""
         try:
             return self.process.wait(seconds)
@@ -84,14 +84,20 @@ class Run:
 
 @pytest.fixture
 def submit(cluster, clean_environment) -> Iterator[Callable[..., Run]]:
-    """Starts Snakemake in a folder with a configuration; ends it with the test."""
+    """Starts Snakemake in a clone with its config/config.yaml; ends it with the test.
+
+    The profile is the clone's, with one line more: SLURM is asked often how the jobs are.
+    """
     path = f"{Path(sys.executable).parent}:{clean_environment['PATH']}"
     runs = []
 
     def start(folder: Path, config: dict, *arguments: str, programs: Path | str = "") -> Run:
-        (folder / "my.yaml").write_text(yaml.safe_dump(config))
+        (folder / "config" / "config.yaml").write_text(yaml.safe_dump(config))
+        profile = folder / "profiles" / "slurm" / "config.yaml"
+        if QUICK not in profile.read_text():
+            profile.write_text(f"{QUICK}\n{profile.read_text()}")
         environment = clean_environment | {"PATH": f"{programs}:{path}".removeprefix(":")}
-        runs.append(Run(folder, environment, "--configfile", "my.yaml", *arguments))
+        runs.append(Run(folder, environment, *arguments))
         return runs[-1]
 
     yield start

@@ -4,11 +4,12 @@ import re
 import subprocess
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 OLDER: set[str] = set()  # jobs of the tests before
 
 
-def wait(condition: Callable, what: str, seconds: float = 120):
+def wait(condition: Callable, what: str, seconds: float = 600):
     """The first true value of ``condition``, asked again and again."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:
@@ -33,6 +34,20 @@ def jobs(states: str = "all") -> list[dict]:
 def of_rule(rule: str, states: str = "all") -> list[dict]:
     """The jobs of one rule, which Snakemake writes in their comment."""
     return [job for job in jobs(states) if re.match(f"rule_{rule}(_wild|$)", job["Comment"])]
+
+
+def processes(job: dict, name: str = "") -> list[int]:
+    """The processes of a running job that have ``name`` in their command line."""
+    listed = output("scontrol", "listpids", job["JobId"]).splitlines()[1:]
+    numbers = {int(line.split()[0]) for line in listed if line.split()[0].isdigit()}
+    return sorted(number for number in numbers if number > 1 and name in command_of(number))
+
+
+def command_of(number: int) -> str:
+    try:
+        return Path(f"/proc/{number}/cmdline").read_bytes().replace(b"\0", b" ").decode()
+    except OSError:  # it has ended
+        return ""
 
 
 def output(*command: str) -> str:

@@ -1,15 +1,22 @@
 """The literal command on a real SLURM: what is submitted, what it asks for, how it ends."""
 
+import contextlib
 import os
 import re
+import signal
 import stat
 import subprocess
+import time
 from datetime import datetime
 from pathlib import Path
 
+import numpy as np
 import pytest
 import yaml
-from slurm_queue import of_rule, output, wait
+from slurm_queue import of_rule, output, processes, wait
+
+from micro3diff.files import read_json, sha256_of
+from micro3diff.volumes import read_labels
 
 GPU_RULES = ["train", "sample_2d", "reconstruct", "trace"]
 LONG = {"steps": 100_000, "checkpoint_every": 50}
@@ -22,12 +29,14 @@ def times(job: dict) -> tuple[datetime, datetime]:
 def test_the_literal_command(clone, submit, balls, snakemake):
     """From a clean clone to the report; GPU jobs, and no others, have the one GPU in turn."""
     run = submit(clone, balls())
+    assert run.process.args == ["snakemake", "--cores", "8", "--profile", "slurm"]
     assert run.end() == 0, run.text
     tables = sorted(path.name for path in (clone / "results" / "tables").iterdir())
     assert tables == ["denoisers.csv", "error_rates.csv", "timings.csv", "volume_fractions.csv"]
     report = clone / "results" / "report.html"
-    done = snakemake(clone, "--configfile", "my.yaml", "--report", report)
+    done = snakemake(clone, "--report", report)
     assert done.returncode == 0 and report.stat().st_size > 100_000, done.stdout
+    check_provenance(clone / "results")
 
     on_gpu = [job for rule in GPU_RULES for job in of_rule(rule)]
     assert len(on_gpu) == 5, "two cases"
@@ -41,6 +50,22 @@ def test_the_literal_command(clone, submit, balls, snakemake):
     assert not [job for job in others if "gpu" in job["TRES"] + job.get("TresPerJob", "")]
     assert {job["NumCPUs"] for job in others} == {"1"}
     assert not list(clone.rglob(".writing-*"))
+
+
+def check_provenance(results: Path) -> None:
+    """results/provenance.json, also in the report, tells of every volume, table and figure."""
+    known = read_json(results / "provenance.json")
+    made = [*(results / "tables").iterdir(), *(results / "figures").iterdir()]
+    assert len(made) == 4 + 2 * 10
+    expected = {str(path.relative_to(results.parent)): sha256_of(path) for path in made}
+    assert known["results_sha256"] == expected
+    balls = known["materials"]["balls"]
+    told = {volume["file"]: volume["sha256"] for volume in balls["volumes"]}
+    volumes = list(results.glob("balls/*/volume_*.tif"))
+    assert len(volumes) == 4
+    assert told == {str(path.relative_to(results.parent)): sha256_of(path) for path in volumes}
+    assert balls["slices_sha256"] == sha256_of(results / "balls" / "slices.tif")
+    assert '"Provenance"' in (results / "report.html").read_text(encoding="utf-8")
 
 
 def test_the_profile_alone_sets_the_clusters_own(clone, submit, balls):
@@ -105,10 +130,10 @@ def test_a_failing_job_tells_why(clone, submit, balls, mistake):
 def test_ctrl_c_cancels_what_was_submitted(clone, submit, balls):
     """Nothing is left in the queue, and nothing half-written in the results."""
     run = submit(clone, balls(train=LONG))
-    wait(lambda: of_rule("train", "RUNNING"), "the training", 200)
+    wait(lambda: of_rule("train", "RUNNING"), "the training")
     run.interrupt()
-    assert run.end(60) != 0
-    wait(lambda: not output("squeue", "--noheader", "--states=PENDING,RUNNING"), "no job", 30)
+    assert run.end() != 0
+    wait(lambda: not output("squeue", "--noheader", "--states=PENDING,RUNNING"), "no job")
     assert {job["JobState"] for job in of_rule("train")} == {"CANCELLED"}
     assert not (clone / "results" / "balls" / "model").exists()
 
@@ -130,20 +155,28 @@ def log_of_training(clone: Path) -> str:
 
 
 @pytest.fixture(scope="module")
-def quiet(tmp_path_factory, copy_workflow_to, snakemake):
-    """Weights of a training with these settings that nobody disturbs, on this machine."""
+def quiet_run(tmp_path_factory, copy_workflow_to, snakemake):
+    """Makes a target in another clone, on this machine, where nobody disturbs it; the clone."""
+
+    def run(config: dict, target: str) -> Path:
+        clone = copy_workflow_to(tmp_path_factory.mktemp("quiet") / "clone")
+        (clone / "config" / "config.yaml").write_text(yaml.safe_dump(config))
+        done = snakemake(clone, "--cores", "1", *ONE_THREAD, "--", target)
+        assert done.returncode == 0, done.stdout
+        return clone
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def quiet(quiet_run):
+    """Weights of a training with these settings that nobody disturbs."""
     known = {}
 
     def train(config: dict) -> bytes:
         text = yaml.safe_dump(config)
         if text not in known:
-            clone = copy_workflow_to(tmp_path_factory.mktemp("quiet") / "clone")
-            (clone / "my.yaml").write_text(text)
-            target = "results/balls/model"
-            options = ["--cores", "1", *ONE_THREAD, "--configfile", "my.yaml"]
-            done = snakemake(clone, *options, "--", target)
-            assert done.returncode == 0, done.stdout
-            known[text] = weights(clone)
+            known[text] = weights(quiet_run(config, "results/balls/model"))
         return known[text]
 
     return train
@@ -151,35 +184,59 @@ def quiet(tmp_path_factory, copy_workflow_to, snakemake):
 
 MEDIUM = {"steps": 600, "checkpoint_every": 20}
 # Sums over threads come in another order, and the weights differ in their last digits.
-ONE_THREAD = ["--set-threads", "train=1"]
+ONE_THREAD = ["--set-threads", "train=1", "reconstruct=1"]
 
 
-@pytest.mark.parametrize("end", ["scancel", "limit", "kill", "node"])
-def test_a_training_that_is_killed_goes_on_by_itself(clone, submit, balls, quiet, end):
+def reboot(job: dict) -> None:
+    """The node goes down with all that runs on it, and slurmd starts as after a boot."""
+    daemons = output("pgrep", "--exact", "slurmd").split()
+    steps = output("pgrep", "--full", rf"^slurmstepd: \[{job['JobId']}\.").split()
+    for number in {*map(int, daemons), *map(int, steps), *processes(job)}:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(number, signal.SIGKILL)
+    time.sleep(25)  # SLURM takes a job that is younger for one that has not started yet
+    subprocess.run(["slurmd", "-b"], check=True)
+
+
+@pytest.mark.parametrize("end", ["scancel", "limit", "kill", "node", "reboot", "snakemake"])
+def test_a_training_that_is_killed_goes_on_by_itself(clone, submit, balls, quiet, snakemake, end):
     """However it is killed, it ends with the weights of a training that was not.
 
     scancel : SIGTERM, and the state CANCELLED
     limit : SIGTERM ahead of the time limit, as `--signal` sends it; SLURM queues the job again
     kill : SIGKILL of the process
-    node : the node is lost
+    node : SLURM takes the node for lost
+    reboot : the node loses all its processes and starts again
+    snakemake : it is killed with its job; its lock has to be taken away before the next call
     """
     config = balls(train=MEDIUM)
     run = submit(clone, config, *ONE_THREAD, "--", "results/balls/model")
-    wait(lambda: checkpoints(clone), "a checkpoint", 200)
+    wait(lambda: checkpoints(clone), "a checkpoint")
     [job] = of_rule("train", "RUNNING")
     if end == "scancel":
         subprocess.run(["scancel", job["JobId"]], check=True)
     elif end == "limit":
         subprocess.run(["scancel", "--signal=TERM", job["JobId"]], check=True)
     elif end == "kill":
-        subprocess.run(["pkill", "-KILL", "-f", r"scripts/.*train.py"], check=True)
+        numbers = processes(job, ".train.py")
+        assert numbers
+        for number in numbers:  # with the shell that waits for it, if there is one
+            os.kill(number, signal.SIGKILL)
+    elif end == "reboot":
+        reboot(job)
+    elif end == "snakemake":
+        run.kill()
+        subprocess.run(["scancel", job["JobId"]], check=True)
+        wait(lambda: not of_rule("train", "RUNNING,COMPLETING"), "the end of the job")
+        assert snakemake(clone, "--unlock").returncode == 0
+        run = submit(clone, config, *ONE_THREAD, "--", "results/balls/model")
     else:
         node = ["scontrol", "update", f"nodename={job['NodeList']}"]
         subprocess.run([*node, "state=down", "reason=test"], check=True)
         subprocess.run([*node, "state=resume"], check=True)
     assert run.end() == 0, run.text
     assert "resuming at step" in log_of_training(clone)
-    if end == "limit":
+    if end in ("limit", "reboot"):
         assert len(of_rule("train")) == 1, "the same job"
         assert of_rule("train")[0]["Restarts"] == "1"
     assert weights(clone) == quiet(config)
@@ -192,20 +249,47 @@ def test_the_time_limit_itself(clone, submit, balls):
     train = {"steps": 1_000_000, "checkpoint_every": 900_000}
     limit = ["--set-resources", "train:runtime=3", "train:slurm_extra='--signal=TERM@100'"]
     run = submit(clone, balls(train=train), *limit, "--", "results/balls/model")
-    wait(lambda: checkpoints(clone), "the checkpoint", 300)
-    job = wait(lambda: [j for j in of_rule("train") if j["Restarts"] == "1"], "requeueing", 60)[0]
-    wait(lambda: "resuming at step" in log_of_training(clone), "the second start", 120)
+    wait(lambda: checkpoints(clone), "the checkpoint")
+    job = wait(lambda: [j for j in of_rule("train") if j["Restarts"] == "1"], "requeueing")[0]
+    wait(lambda: "resuming at step" in log_of_training(clone), "the second start")
     run.interrupt()
-    run.end(60)
+    run.end()
     assert job["JobState"] in ("PENDING", "RUNNING", "COMPLETING", "REQUEUED")
 
 
-def test_one_node_runs_several_cpu_jobs_at_once(clone, submit, balls):
-    """Materials side by side: CPU jobs do not wait for each other."""
-    config = balls(materials=["balls", "other"])
-    config["materials"]["other"] = config["materials"]["balls"]
-    run = submit(clone, config, "--until", "slices")
+def test_a_job_of_volumes_that_is_killed_goes_on(clone, submit, balls, quiet_run):
+    """SIGTERM ahead of the time limit: whole volumes are kept, and one goes on within itself."""
+    table = "results/balls/alternate_nh10/volumes_000-002.csv"
+    config = balls(samples=3, cases={"alternate": [10]}, checkpoint_minutes=0)
+    config["defaults"]["reconstruct"] = {"alternate": {"steps": 50}}
+    run = submit(clone, config, *ONE_THREAD, "--", table)
+    folder = (clone / table).parent
+    wait(lambda: (folder / "volume_001.pt").exists(), "a state of the second volume")
+    [job] = of_rule("reconstruct", "RUNNING")
+    first = (folder / "volume_000.tif").stat().st_mtime_ns
+    subprocess.run(["scancel", "--signal=TERM", job["JobId"]], check=True)
     assert run.end() == 0, run.text
-    (a, b), (c, d) = map(times, of_rule("source"))
-    assert max(a, c) <= min(b, d)
-    assert os.path.exists(clone / "results" / "other" / "slices.tif")
+    assert of_rule("reconstruct")[0]["Restarts"] == "1"
+    assert (folder / "volume_000.tif").stat().st_mtime_ns == first
+    undisturbed = (quiet_run(config, table) / table).parent
+    for name in ("volume_000", "volume_001", "volume_002"):
+        one, other = folder / f"{name}.tif", undisturbed / f"{name}.tif"
+        assert np.array_equal(read_labels(one), read_labels(other)), name
+        passes = [read_json(path.with_suffix(".json"))["network_passes"] for path in (one, other)]
+        assert passes[0] == passes[1], name
+    assert not list(folder.glob("*.pt"))
+
+
+def test_trainings_run_side_by_side(clone, submit, balls):
+    """Of two materials, or of two seeds: without a GPU between them, none waits for the other."""
+    config = balls(train=MEDIUM, materials=["balls", "again"], device="cpu")
+    config["materials"]["again"] = config["materials"]["balls"] | {"train": {"seed": 1}}
+    run = submit(clone, config, *ONE_THREAD, "--until", "train")
+    assert run.end() == 0, run.text
+    for rule in ("source", "train"):
+        (a, b), (c, d) = map(times, of_rule(rule))
+        assert max(a, c) < min(b, d), rule
+    one, other = (
+        sha256_of(clone / "results" / name / "model" / "unet") for name in ("balls", "again")
+    )
+    assert one != other

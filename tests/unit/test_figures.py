@@ -1,5 +1,6 @@
 """Figures: every family is drawn, in both formats, and bad input is named."""
 
+import html
 import re
 from pathlib import Path
 from types import SimpleNamespace
@@ -493,10 +494,10 @@ def rendered(path: Path, **snakemake) -> str:
     environment = jinja2.Environment(trim_blocks=True, lstrip_blocks=True)
     job = SimpleNamespace(config=CONFIG) if not snakemake else SimpleNamespace(**snakemake)
     text = environment.from_string(path.read_text(encoding="utf-8")).render(snakemake=job)
-    html = core.publish_parts(
+    body = core.publish_parts(
         text, writer="html", settings_overrides={"halt_level": 2, "report_level": 5}
     )
-    return re.sub(r"\s+", " ", re.sub(r"<[^>]*>", " ", html["html_body"]))
+    return re.sub(r"\s+", " ", re.sub(r"<[^>]*>", " ", body["html_body"]))
 
 
 CAPTION_JOBS = [
@@ -532,6 +533,36 @@ def test_captions(name, rule, figure, expected):
         CAPTIONS / f"{name}.rst", rule=rule, wildcards=wildcards, params=params, config=CONFIG
     )
     assert expected in text
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        ".. include:: {secret}",
+        "x\n\n.. raw:: html\n   :file: {secret}\n\n   secret",
+        "`link <javascript:alert(secret)>`_",
+        "a_ |b| ``c`` :raw:`d` 1. \\",
+    ],
+)
+def test_text_of_the_configuration_is_no_markup(tmp_path, text):
+    """It is shown as it is: a title can bring neither a file nor a script into the report."""
+    (tmp_path / "secret").write_text("<b>root:x:0:0</b>")
+    text = text.format(secret=tmp_path / "secret")
+    hostile = {
+        "a": {"title": text, "source": {"path": text}, **SETTINGS},
+        "b": {"title": text, "source": {"url": f"https://a.org/{text}"}, "model": text, **SETTINGS},
+    }
+    config = {"run": CONFIG["run"] | {"materials": ["a", "b"]}, "materials": hostile}
+    shown = html.escape(" ".join(text.split()), quote=False)
+    for name, times in (("workflow", 2), ("training_data", 1)):
+        found = rendered(
+            CAPTIONS / f"{name}.rst",
+            config=config,
+            wildcards=SimpleNamespace(figure="training_a"),
+            params=SimpleNamespace(title=text),
+        )
+        assert "root:x:0:0" not in found
+        assert found.count(shown) >= times, found
 
 
 def test_every_caption_is_tested():

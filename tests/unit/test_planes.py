@@ -83,6 +83,27 @@ def test_slices_per_pass_bounds_the_batch_and_nothing_else(chunk):
     assert {shape[1:] for shape in recorder.shapes} == {(1, 6, 7)}
 
 
+@pytest.mark.parametrize("fits", [1, 3, 8])
+def test_as_many_slices_as_fit(fits, caplog):
+    """Of a GPU that is too small for a pass, until one is too large even for one slice."""
+
+    def small(noisy, sigma, plane):
+        if len(noisy) > fits:
+            raise torch.OutOfMemoryError
+        return recorder(noisy, sigma)
+
+    volume, recorder = random_volume(), Recorder()
+    rule = Alternate(small, 64)
+    found = rule(volume, 0.7, 0)
+    torch.testing.assert_close(found, by_hand(volume, 0.7, "zy"), rtol=0, atol=1e-6)
+    assert rule.slices_per_pass == {1: 1, 3: 2, 8: 64}[fits] and rule.network_passes == 1
+    assert sum(n for n, *_ in recorder.shapes) == 8, "none twice"
+    assert ("out of GPU memory" in caplog.text) == (fits < 8)
+    fits = 0
+    with pytest.raises(torch.OutOfMemoryError):
+        rule(volume, 0.7, 0)
+
+
 def test_stack_and_average():
     """A stack is slices along z alone; the average is the mean over the three families."""
     volume = random_volume()

@@ -54,6 +54,23 @@ def test_a_materials_name_stays_in_the_results(name):
         config.load(raw)
 
 
+def with_container(path: Path) -> dict:
+    path.touch()
+    raw = {
+        "run": {"materials": ["rock"], "container": str(path)},
+        "materials": {"rock": {"source": {"generator": "spheres"}}},
+    }
+    return config.load(raw)
+
+
+@pytest.mark.parametrize("name", ["a;touch${IFS}owned;.sif", "$(id).sif", "a b.sif", "a'.sif"])
+def test_a_containers_name_is_a_plain_word(tmp_path, name):
+    """Snakemake puts it into its command of apptainer without quotes."""
+    assert with_container(tmp_path / "micro3diff-1.0.sif")
+    with pytest.raises(InputError, match="run.container: found .* to a shell"):
+        with_container(tmp_path / name)
+
+
 @pytest.mark.parametrize("end", ["..", "%2e%2e", ".", "a/%2e%2e", "%2F..", "..%2F..%2F.."])
 def test_a_url_stays_in_the_downloads(end):
     """Whatever its last part says after decoding."""

@@ -2,15 +2,19 @@
 
 import logging
 import os
+import pickle
 import shutil
 import signal
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 import torch
 
-from micro3diff import phases
+from micro3diff import phases, training
 from micro3diff.denoisers import load_denoiser
 from micro3diff.errors import InputError, Interrupted
 from micro3diff.phases import GREY
@@ -109,6 +113,55 @@ def test_sigterm_writes_a_checkpoint(run, tmp_path, monkeypatch):
     assert [p.name for p in checkpoints(folder)] == ["step_00000017.pt", "step_00000010.pt"]
     run("resumed")
     assert same(tmp_path / "whole", tmp_path / "resumed")
+
+
+KILLED_WHILE_WRITING = """
+import os, pickle, signal, sys
+import torch
+from micro3diff import training
+from pathlib import Path
+
+arguments, how = pickle.load(open(sys.argv[1], "rb")), sys.argv[2]
+save, replace = torch.save, os.replace
+
+def save_half(state, file):
+    save(state, file)
+    if state["step"] == 20 and how == "half":
+        file.truncate(file.tell() // 2)
+        file.flush()
+        os.kill(os.getpid(), signal.SIGKILL)
+
+def replace_never(here, there):
+    if "step_00000020" in str(there) and how == "unnamed":
+        os.kill(os.getpid(), signal.SIGKILL)
+    replace(here, there)
+
+torch.save, os.replace = save_half, replace_never
+training.train(*arguments["data"], **arguments["places"], device=torch.device("cpu"))
+"""
+
+
+@pytest.mark.parametrize("how", ["half", "unnamed"])
+def test_sigkill_in_the_middle_of_a_checkpoint(run, tmp_path, toy_slices, train_settings, how):
+    """Half of it is on the disk, or all of it without its name: the one before counts."""
+    run("whole")
+    folder = tmp_path / "killed"
+    places = {"model": "model", "loss_table": "loss.csv", "checkpoint_folder": "checkpoints"}
+    places = {key: folder / name for key, name in places.items()}
+    arguments = {"data": (toy_slices, 2, train_settings), "places": places}
+    (tmp_path / "arguments").write_bytes(pickle.dumps(arguments))
+    (tmp_path / "killed.py").write_text(KILLED_WHILE_WRITING)
+    command = [sys.executable, tmp_path / "killed.py", tmp_path / "arguments", how]
+    source = Path(training.__file__).parents[1]
+    done = subprocess.run(command, env=os.environ | {"PYTHONPATH": str(source)}, check=False)
+    assert done.returncode == -signal.SIGKILL
+    assert kept_steps(folder) == [10]
+    [left] = (folder / "checkpoints").glob(".writing-*")
+    size = (folder / "checkpoints" / "step_00000010.pt").stat().st_size
+    assert left.stat().st_size < 0.6 * size if how == "half" else left.stat().st_size > 0.9 * size
+    run("killed")
+    assert same(tmp_path / "whole", folder)
+    assert kept_steps(folder) == [30] and not list(folder.rglob(".writing-*"))
 
 
 def test_a_lost_model_is_no_lost_training(run, tmp_path, caplog):

@@ -1,10 +1,10 @@
 """Batches: thousands of volumes are planned in seconds and are hundreds of jobs."""
 
-import time
+import resource
 from collections import Counter
 
 import yaml
-from test_dag import empty_folder
+from test_dag import REPOSITORY, empty_folder
 
 CASES = {"alternate": [0, 1, 3, 5, 10]}
 
@@ -17,17 +17,29 @@ def configuration(**run) -> dict:
     }
 
 
+def processor_seconds() -> float:
+    """Of all commands that have ended, however busy the machine is."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
 def test_five_thousand_volumes(tmp_path, snakemake, clone):
     """10 materials x 5 n_h x 100 volumes: `snakemake -n` in under 20 s, and these jobs."""
     (clone / "my.yaml").write_text(yaml.safe_dump(configuration()))
-    started = time.monotonic()
+    before = processor_seconds()
     done = snakemake(clone, "--cores", "8", "-n", "--quiet", "--configfile", "my.yaml")
     assert done.returncode == 0, done.stdout
-    assert time.monotonic() - started < 20
+    assert processor_seconds() - before < 20, "the wall's, where nothing else runs"
     jobs = empty_folder(tmp_path / "run").jobs(configuration())
     count = Counter(job.rule.name for job in jobs)
-    assert (count["reconstruct"], count["curves"], count["train"]) == (200, 50, 10)
-    assert sum(count.values()) - 260 == 101, "as docs/cluster.md says"
+    told = {rule: count[rule] for rule in ("reconstruct", "curves", "train")}
+    assert told == {"reconstruct": 200, "curves": 50, "train": 10}
+    text = " ".join((REPOSITORY / "docs" / "cluster.md").read_text(encoding="utf-8").split())
+    jobs_of = ", ".join(f"{number} of `{rule}`" for rule, number in told.items())
+    others = sum(count.values()) - sum(told.values())
+    assert (
+        f"5,000 volumes, are {jobs_of.replace('200 of', '200 jobs of')} and {others} others" in text
+    )
     made = [range(*job.params.samples) for job in jobs if job.rule.name == "reconstruct"]
     assert sum(map(len, made)) == 5000
 

@@ -207,6 +207,13 @@ def test_an_environment_has_the_versions_of_the_lock(path):
             assert version and f"{locked}.".startswith(f"{version}."), f"{name}: {locked}"
 
 
+def test_the_variants_of_torch_differ_in_the_device_alone():
+    """What was shown to run with one of them runs with the other."""
+    cpu, cuda = (environment(REPOSITORY / "envs" / name) for name in VARIANTS)
+    assert cpu.pop("pytorch-cpu") == cuda.pop("pytorch-gpu")
+    assert cpu == cuda
+
+
 @pytest.mark.parametrize(
     ("code", "packages"),
     [

@@ -127,14 +127,16 @@ def test_the_table_of_the_docs_has_these_rows():
     assert set(rows) - {"edit", "---"} == {*EDITS, *CHANGES}
 
 
-def test_the_default_profile_is_taken(finished, edit, snakemake):
-    """By the plain command: a comment in a script makes nothing again."""
+@pytest.mark.parametrize("profile", [[], ["--profile", "slurm"]], ids=["plain", "slurm"])
+def test_the_default_profile_is_taken(finished, edit, snakemake, profile):
+    """By the plain command and by that of a cluster: a comment in a script makes nothing again."""
     edit(*EDITS["a comment in a script"])
     (finished.folder / "my.yaml").write_text(yaml.safe_dump(configuration()))
-    done = snakemake(finished.folder, "-n", "--cores", "2", "--configfile", "my.yaml")
+    command = ["-n", "--cores", "8", *profile, "--configfile", "my.yaml"]
+    done = snakemake(finished.folder, *command)
     assert done.returncode == 0 and "Nothing to be done" in done.stdout, done.stdout
     triggers = ["--rerun-triggers", "code"]  # or this would show nothing
-    done = snakemake(finished.folder, "-n", "--configfile", "my.yaml", "--cores", "2", *triggers)
+    done = snakemake(finished.folder, *command, *triggers)
     assert re.search(r"^train +2$", done.stdout, re.MULTILINE), done.stdout
 
 
