@@ -1,0 +1,140 @@
+"""What docs/method.md says of sizes, given slices, fractions and their scatter.
+
+    python benchmarks/any_material.py [scatter] [windows] [anchors] [fractions]
+
+With the shipped denoiser of spheres, on a CPU, half an hour in all; ``scatter`` measures real
+volumes too where MICRO3DIFF_DATA names their folder.
+"""
+
+import os
+import sys
+from pathlib import Path
+
+import numpy as np
+import tifffile
+import torch
+
+from micro3diff import config, phases
+from micro3diff.denoisers import load_denoiser
+from micro3diff.files import read_json
+from micro3diff.metrics import error_rate, lineal_path, specific_surface
+from micro3diff.planes import PlaneRule, Stack
+from micro3diff.reconstruction import Material, plane_rule, run_sampler
+from micro3diff.sources.generators import spheres
+from micro3diff.windows import Windows
+
+ROOT = Path(__file__).resolve().parents[1]
+MODEL = ROOT / "resources" / "models" / "spheres"
+SIDE = 64
+FILES = {  # label of the phase
+    "berea": ("berea_sandstone/berea_public.tif", 0),
+    "nmc": ("nmc_cathode/nmc1cal_public.tif", 1),
+    "ketton": ("ketton_limestone/ketton_public.tif", 0),
+}
+
+
+def settings() -> dict:
+    """Those of a volume of the shipped spheres, its choice filled in."""
+    raw = {"source": {"generator": "spheres"}, "model": str(MODEL)}
+    loaded = config.load({"run": {"materials": ["spheres"]}, "materials": {"spheres": raw}})
+    plain = config.reconstruction_settings(loaded["materials"]["spheres"], "evidence", 0)
+    return plain | read_json(MODEL / "evidence.json")["settings"]
+
+
+def material(labels: np.ndarray) -> Material:
+    fraction = labels.mean()
+    covariances = [phases.covariance(labels, 2)] * 3
+    return Material([1 - fraction, fraction], covariances, labels)
+
+
+def volume(seed: int, anchors: dict | None = None, **changes) -> np.ndarray:
+    """Labels of a reconstructed volume."""
+    asked = settings() | changes
+    denoiser = load_denoiser(MODEL)
+    rule = plane_rule(denoiser, asked, seed, material(spheres()), anchors)
+    return run_sampler(denoiser, rule, asked["shape"], asked, seed)[0].numpy()
+
+
+def shape_of(labels: np.ndarray, **how) -> np.ndarray:
+    """LP given the phase."""
+    values = lineal_path(labels, 1, SIDE // 2 - 1, **how).values
+    return values / values[0]
+
+
+def scatter() -> None:
+    """Predicted from 300 slices, and that of blocks of 64^3."""
+    rng = np.random.default_rng(0)
+    folder = os.environ.get("MICRO3DIFF_DATA")
+    for name, (file, label) in FILES.items() if folder else ():
+        labels = (tifffile.imread(Path(folder) / file) == label).astype(np.uint8)
+        corners = rng.integers(0, np.subtract(labels.shape, (0, SIDE - 1, SIDE - 1)), (300, 3))
+        slices = np.stack([labels[z, y : y + SIDE, x : x + SIDE] for z, y, x in corners])
+        whole = [side // SIDE * SIDE for side in labels.shape]
+        cut = labels[tuple(map(slice, whole))]
+        blocks = cut.reshape([part for side in whole for part in (side // SIDE, SIDE)])
+        found = blocks.mean((1, 3, 5)).ravel()
+        _print_scatter(name, slices, found)
+    blocks = [part.mean() for seed in range(6) for part in np.split(spheres(seed=seed)[:256], 4)]
+    _print_scatter("spheres", spheres(), np.array(blocks))
+
+
+def _print_scatter(name: str, slices: np.ndarray, found: np.ndarray) -> None:
+    own = material(slices)
+    predicted = own.scatter([SIDE] * 3) * np.sqrt(np.prod(own.fractions))
+    print(f"{name}: predicted {predicted:.3f}, in {found.size} blocks {found.std(ddof=1):.3f}")
+
+
+def windows() -> None:
+    """Images of 160x160 as a whole and in windows, against images of the training's size."""
+    denoiser, real = load_denoiser(MODEL), spheres()
+    how = settings() | {"eta": 1.0, "steps": 40, "mend_below": 0}
+    cases = {
+        "whole": (denoiser, 6, (8, 160, 160)),
+        "windows": (Windows(denoiser, SIDE), 6, (8, 160, 160)),
+        "64x64": (denoiser, 64, (50, SIDE, SIDE)),
+    }
+    for name, (used, count, shape) in cases.items():
+        labels = run_sampler(denoiser, Stack(used, count), shape, how, seed=5)[0].numpy()
+        error = error_rate(shape_of(real, plane=(1, 2)), shape_of(labels, plane=(1, 2)))
+        print(f"{name}: volume fraction {labels.mean():.3f}, LP given the phase {error:.1f} %")
+
+
+def anchors() -> None:
+    """Voxels that change from a given slice to its neighbours, and elsewhere."""
+    given = {(0, SIDE // 2): spheres(shape=(SIDE,) * 3, seed=77)[20]}
+    for lift in (0.0, 1.0, 1.5, 2.5):
+        PlaneRule.LIFT = lift
+        if not lift:  # put into denoised volumes alone
+            PlaneRule.anchored, kept = _not_lifted(PlaneRule.anchored), PlaneRule.anchored
+        for seed in range(2):
+            made = volume(seed, given)
+            change = np.mean(made != np.roll(made, -1, 0), axis=(1, 2))
+            beside = change[[SIDE // 2 - 1, SIDE // 2]].mean()
+            print(f"lift {lift}, seed {seed}: {beside:.3f} beside, {change.mean():.3f} on average")
+        if not lift:
+            PlaneRule.anchored = kept
+
+
+def _not_lifted(anchored):
+    return lambda rule, volume, lift=None: volume if lift else anchored(rule, volume)
+
+
+def fractions() -> None:
+    """Another volume fraction, held along the way or by a threshold on the last step's values."""
+    for seed in range(2):
+        natural = volume(seed, natural_scatter=False)
+        for wanted in (0.12, 0.18, 0.28, 0.35):
+            made = volume(seed, volume_fraction=wanted)
+            change = error_rate(shape_of(natural), shape_of(made))
+            surfaces = [specific_surface(one, 1) / one.mean() for one in (natural, made)]
+            print(
+                f"{wanted}, seed {seed}: fraction {made.mean():.4f}, LP given the phase changes by "
+                f"{change:.0f} %, surface per volume {surfaces[0]:.3f} becomes {surfaces[1]:.3f}"
+            )
+
+
+if __name__ == "__main__":
+    torch.set_num_threads(2)
+    parts = {part.__name__: part for part in (scatter, windows, anchors, fractions)}
+    for name in sys.argv[1:] or parts:
+        parts[name]()
