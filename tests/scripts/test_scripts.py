@@ -650,7 +650,7 @@ def test_memorisation_has_both_kinds(tmp_path, nearest):
 def test_denoisers_have_a_floor(tmp_path, material, source, slices, scores, real, trained):
     """The 2D errors as they were scored, those of real slices, and the time of the training."""
     time = tmp_path / "training_time.tsv"
-    time.write_text("s\th:m:s\n1.5\t0:00:01\n")
+    time.write_text("s\th:m:s\tcpu_time\n1.5\t0:00:01\t1.25\n")
     inputs = Files(
         scores=scores, slices=slices, labels=source.labels, real=real, time=time if trained else []
     )
@@ -660,12 +660,13 @@ def test_denoisers_have_a_floor(tmp_path, material, source, slices, scores, real
     table = pd.read_csv(tmp_path / "denoisers.csv")
     assert list(table.columns) == [
         "material", "metric", "error_percent", "ci_low", "ci_high", "n_images", "floor_percent",
-        "floor_high", "training_seconds",
+        "floor_high", "training_seconds", "training_cpu_seconds",
     ]  # fmt: skip
     assert list(table["metric"]) == ["S2", "LP"]
     assert table["error_percent"].equals(pd.read_csv(scores)["error_percent"])
     assert (table["floor_percent"] < table["floor_high"]).all()
     assert list(table["training_seconds"].fillna(-1)) == [1.5 if trained else -1] * 2
+    assert list(table["training_cpu_seconds"].fillna(-1)) == [1.25 if trained else -1] * 2
 
 
 def test_the_benchmark_figure_is_drawn(tmp_path, samplers):

@@ -13,6 +13,7 @@ from micro3diff.volumes import read_labels
 if __name__ == "__main__":
     configure_logging(snakemake.log[0])
     time = snakemake.input.time  # Snakemake's benchmark of the training; empty for a given model
+    spent = pd.read_csv(time, sep="\t").loc[0] if time else {}
     table = denoiser_table(
         pd.read_csv(snakemake.input.scores),
         slices=read_labels(snakemake.input.slices),
@@ -21,6 +22,7 @@ if __name__ == "__main__":
         axes=snakemake.params.axes,
         material=snakemake.params.material,
         how=snakemake.params.how,
-        training_seconds=pd.read_csv(time, sep="\t")["s"].sum() if time else math.nan,
+        training_seconds=spent.get("s", math.nan),
+        training_cpu_seconds=spent.get("cpu_time", math.nan),
     )
     write_table(snakemake.output[0], table)

@@ -14,7 +14,7 @@ from micro3diff.metrics import error_rate
 POOL = 1000  # real slices that are drawn from
 COLUMNS = [
     "material", "metric", "error_percent", "ci_low", "ci_high", "n_images", "floor_percent",
-    "floor_high", "training_seconds",
+    "floor_high", "training_seconds", "training_cpu_seconds",
 ]  # fmt: skip
 
 
@@ -27,6 +27,7 @@ def denoiser_table(
     material: str,
     how: dict,
     training_seconds: float = np.nan,
+    training_cpu_seconds: float = np.nan,
 ) -> pd.DataFrame:
     """The 2D errors of a material beside the floor: columns `COLUMNS`, one row for each metric.
 
@@ -35,7 +36,8 @@ def denoiser_table(
     (`memorisation.held_back`); of a single micrograph, as many tiles as it has.
 
     scores: table of `evaluation.score_images`. slices: the training set (n, y, x). source: labels
-    that it was cut from. how: phase, max_lag and along. NaN where nothing is held back.
+    that it was cut from. how: phase, max_lag and along. training_seconds, training_cpu_seconds:
+    wall time and processor time of the training. NaN where nothing is held back.
     """
     reference = curve_table(slices, "stack", **how)
     images, _ = held_back(real, source, axes, POOL)
@@ -55,6 +57,7 @@ def denoiser_table(
                 "floor_percent": floor[0],
                 "floor_high": floor[1],
                 "training_seconds": training_seconds,
+                "training_cpu_seconds": training_cpu_seconds,
             }
         )
     return pd.DataFrame(rows, columns=COLUMNS)
