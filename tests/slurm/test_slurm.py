@@ -56,7 +56,7 @@ def check_provenance(results: Path) -> None:
     """results/provenance.json, also in the report, tells of every volume, table and figure."""
     known = read_json(results / "provenance.json")
     made = [*(results / "tables").iterdir(), *(results / "figures").iterdir()]
-    assert len(made) == 4 + 2 * 10
+    assert len(made) == 4 + 2 * 11
     expected = {str(path.relative_to(results.parent)): sha256_of(path) for path in made}
     assert known["results_sha256"] == expected
     balls = known["materials"]["balls"]
