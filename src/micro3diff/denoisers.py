@@ -7,7 +7,6 @@ equation 16. Samplers and plane rules know of nothing else. The plane matters wh
 anisotropic: then one network knows three of them.
 """
 
-import math
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -198,8 +197,18 @@ def build_unet(settings: dict, patch: int, phases: int, planes: int = 0) -> UNet
         up_block_types=up,
         add_attention=any(attention),
         attention_head_dim=min(32, channels[-1]),
-        norm_num_groups=math.gcd(32, *channels),
+        norm_num_groups=_groups(channels),
         num_class_embeds=planes or None,
+    )
+
+
+def _groups(channels: Sequence[int]) -> int:
+    """Groups of the normalisation, of at least 4 channels each where that divides them.
+
+    A group of one channel would take out what a block adds to tell the time step and the plane.
+    """
+    return next(
+        g for g in (8, 4, 2, 1) if g == 1 or all(c % g == 0 and c >= 4 * g for c in channels)
     )
 
 
