@@ -99,7 +99,7 @@ def test_it_samples_all_its_phases(folder, tmp_path):
     phases = len(denoiser.fractions)
     patch = read_json(folder / "denoiser.json")["patch"]
     assert denoiser.channels == channels_of(phases)
-    settings = {"images": 4, "steps": 8, "start": "mean", "variance": "posterior"}
+    settings = {"images": 6, "steps": 8, "start": "mean", "variance": "posterior"}
     raw = {"source": {"generator": "spheres"}, "check": settings}
     loaded = config.load({"run": {"materials": ["any"]}, "materials": {"any": raw}})
     sample_images(
@@ -114,7 +114,7 @@ def test_it_samples_all_its_phases(folder, tmp_path):
         about=tmp_path / "images.json",
     )
     labels = read_labels(tmp_path / "images.tif")
-    assert labels.shape == (4, patch, patch)
+    assert labels.shape == (6, patch, patch), "two of each plane, where it tells them apart"
     assert list(np.unique(labels)) == list(range(phases))
 
 
