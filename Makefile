@@ -9,6 +9,7 @@
 # make container   writes the recipe of a container with a run's environments, results/container.def
 # make check       runs the linters
 # make benchmarks  measures speed against its bounds
+# make benchmark-materials  measures config/examples.yaml along each axis, for docs/materials.md (an hour)
 # make benchmark-samplers  measures errors against network passes, for docs/benchmarks.md (hours)
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
@@ -18,7 +19,7 @@ DEMO = $(BIN)/snakemake --cores $(CORES) --configfile config/cpu.yaml config/dem
 export PYTHONPATH := src
 
 .PHONY: install demo demo-train fetch test test-environments test-slurm test-slow container check \
-	benchmarks benchmark-samplers
+	benchmarks benchmark-materials benchmark-samplers
 
 .venv/installed: requirements.txt
 	tools/system-packages $(PYTHON)
@@ -66,6 +67,11 @@ check: .venv/installed
 benchmarks: .venv/installed
 	$(BIN)/python benchmarks/metrics.py
 	$(BIN)/python benchmarks/speed.py
+
+benchmark-materials: .venv/installed
+	$(BIN)/snakemake directions --cores $(CORES) --configfile config/cpu.yaml config/examples.yaml
+	cp results/tables/directions.csv docs/benchmarks/materials.csv
+	cp results/figures/directions_separator.png docs/benchmarks/separator_axes.png
 
 benchmark-samplers: .venv/installed
 	$(BIN)/snakemake benchmark_samplers --cores $(CORES) --configfile config/benchmarks.yaml
