@@ -97,6 +97,8 @@ def test_readme_examples_load():
     page = (config.CONFIG_FOLDER / "README.head.md").read_text(encoding="utf-8")
     examples = re.findall(r"```yaml\n(.*?)```", page, flags=re.DOTALL)
     assert len(examples) >= 5
+    for name in ("anode", "top", "side", "separator", "top_section", "foam"):
+        Path(f"{name}.tif").touch()
     for text in examples:
         example = yaml.safe_load(text)
         raw = config._merged(copy.deepcopy(PAPER), example)
