@@ -92,13 +92,13 @@ def test_readme_tables_are_well_formed():
     assert all(len(re.findall(r"(?<!\\)\|", row)) == 5 for row in rows)
 
 
-def test_readme_examples_load():
+def test_readme_examples_load(folder):
     """What the user's page tells people to write works when laid over config.yaml."""
     page = (config.CONFIG_FOLDER / "README.head.md").read_text(encoding="utf-8")
     examples = re.findall(r"```yaml\n(.*?)```", page, flags=re.DOTALL)
     assert len(examples) >= 5
     for name in ("anode", "top", "side", "separator", "top_section", "foam"):
-        Path(f"{name}.tif").touch()
+        (folder / f"{name}.tif").touch()
     for text in examples:
         example = yaml.safe_load(text)
         raw = config._merged(copy.deepcopy(PAPER), example)
