@@ -28,7 +28,8 @@ def read_anchors(
     how it was segmented.
 
     InputError if one does not fit the shape, has labels that the source lacks, or disagrees with
-    another one where they cross.
+    another one where they cross. (`config.load` has seen to it that each place is in the volume and
+    there once.)
     """
     found: dict[tuple[int, int], np.ndarray] = {}
     names: dict[tuple[int, int], str] = {}
@@ -42,13 +43,6 @@ def read_anchors(
                 f"{key}.image: {anchor['image']} is of shape {labels.shape}, expected {expected}, "
                 f"the slices normal to {anchor['axis']} of a volume of {tuple(shape)}"
             )
-        if index >= shape[axis]:
-            raise InputError(
-                f"{key}.index: found {index}, expected less than {shape[axis]}, the side of the "
-                f"volume along {anchor['axis']}"
-            )
-        if (axis, index) in found:
-            raise InputError(f"{key}: the slice {anchor['axis']} = {index} is given twice")
         found[axis, index], names[axis, index] = labels, f"{anchor['image']} ({key})"
     for one, other in itertools.combinations(found, 2):
         if one[0] == other[0]:
@@ -79,7 +73,7 @@ def check_fraction(wanted: float | Sequence[float] | None, fractions: Sequence[f
             f"{key}: found one number, {wanted}, but the material has {len(fractions)} phases; "
             "expected a list with the fraction of each"
         )
-    asked = [1 - wanted, wanted] if isinstance(wanted, float) else list(wanted)
+    asked = of_each(wanted)
     if len(asked) != len(fractions):
         raise InputError(
             f"{key}: found {len(asked)} fractions, expected {len(fractions)}, one for each phase"
@@ -91,6 +85,11 @@ def check_fraction(wanted: float | Sequence[float] | None, fractions: Sequence[f
                 f"{key}: found {new:.3g} of phase {phase}, of which the material has {own:.3g}; "
                 f"expected {low:.2g} to {high:.2g}, since shapes would not stay what they are"
             )
+
+
+def of_each(wanted: float | Sequence[float]) -> list[float]:
+    """The fraction of each phase, from the setting ``volume_fraction``: one number is phase 1's."""
+    return [1 - wanted, wanted] if isinstance(wanted, float) else list(wanted)
 
 
 def _odds(fraction: float) -> float:

@@ -20,6 +20,7 @@ from micro3diff import phases, windows
 from micro3diff.denoisers import Denoiser, load_denoiser
 from micro3diff.errors import InputError
 from micro3diff.files import atomic_path, code_sha256, read_json, sha256_of, write_json
+from micro3diff.given import of_each
 from micro3diff.interruption import Checkpoint
 from micro3diff.planes import Alternate, Average, Evidence, Stack
 from micro3diff.samplers import karras_sigmas, sample, uniform_sigmas
@@ -91,7 +92,7 @@ def target_fractions(settings: dict, material: "Material | None", seed: int) -> 
     """
     wanted = settings["volume_fraction"]
     if wanted is not None:
-        return [1 - wanted, wanted] if isinstance(wanted, float) else wanted
+        return of_each(wanted)
     if settings["rule"] != "evidence":
         return None
     if not settings["natural_scatter"]:

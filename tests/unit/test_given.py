@@ -56,11 +56,6 @@ def test_anchors_that_do_not_fit(anchor, image, message):
         read_anchors([anchor("z", 0, image)], SHAPE, ORIGIN)
 
 
-def test_the_same_slice_twice(anchor):
-    with pytest.raises(InputError, match="the slice z = 0 is given twice"):
-        read_anchors([anchor("z", 0), anchor("z", 0)], SHAPE, ORIGIN)
-
-
 def test_greys_are_segmented_as_the_source_was(anchor):
     """By its threshold, not by one of their own; and kept as greys where those are wanted."""
     image = np.tile(np.arange(12, dtype=np.uint8) * 10, (10, 1))

@@ -12,6 +12,7 @@ import numpy as np
 
 from micro3diff.errors import InputError
 from micro3diff.files import atomic_path
+from micro3diff.slices import PLANES
 from micro3diff.sources import Source, load_source
 
 logger = logging.getLogger("micro3diff")
@@ -19,7 +20,6 @@ logger = logging.getLogger("micro3diff")
 POOL = 25  # samples that a generator makes, at least
 MOST = 200  # samples that are cut from a large file
 FEWEST = 8  # disjoint blocks of a volume; where there are fewer, blocks overlap
-PLANES = ("xy", "xz", "yz")
 FIRST_SEED = 1_000_000  # of generated sources: none that a configuration has
 
 
@@ -28,7 +28,7 @@ class Real:
     """Samples of a material, of equal size.
 
     kind: what one sample is: "volume" (z, y, x), "stack" (image, y, x), "image" (y, x) or
-        "planes" (3, row, column), an image of each of xy, xz and yz
+        "planes" (3, row, column), an image of each of `slices.PLANES`
     samples: uint8 labels, shape (n, *sample)
     corners: place of each sample's first voxel in the source, (n, 3) as (z, y, x) or
         (image, y, x), negative before its crop; (n, 0) for samples that were generated anew and
