@@ -27,6 +27,8 @@ def pytest_collection_modifyitems(items) -> None:
 @pytest.fixture(scope="session")
 def cluster() -> Iterator[None]:
     """slurmctld and slurmd on this machine, for as long as the tests run."""
+    # what a shell starts in the background ignores Ctrl-C, and so would Snakemake below it
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     subprocess.run([CLUSTER, "stop"], check=True)
     subprocess.run([CLUSTER, "start"], check=True)
     yield
