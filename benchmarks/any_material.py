@@ -1,9 +1,11 @@
 """What docs/method.md says of sizes, given slices, fractions and their scatter.
 
     python benchmarks/any_material.py [scatter] [windows] [anchors] [fractions]
+    python benchmarks/any_material.py large
 
 With the shipped denoiser of spheres, on a CPU, half an hour in all; ``scatter`` measures real
-volumes too where MICRO3DIFF_DATA names their folder.
+volumes too where MICRO3DIFF_DATA names their folder. ``large`` looks for seams in the volume that
+config/large.yaml makes.
 """
 
 import os
@@ -17,11 +19,13 @@ import torch
 from micro3diff import config, phases
 from micro3diff.denoisers import load_denoiser
 from micro3diff.files import read_json
-from micro3diff.metrics import error_rate, lineal_path, specific_surface
+from micro3diff.metrics import error_rate, lineal_path, specific_surface, two_point_correlation
 from micro3diff.planes import PlaneRule, Stack
 from micro3diff.reconstruction import Material, plane_rule, run_sampler
 from micro3diff.sources.generators import spheres
+from micro3diff.volumes import read_labels
 from micro3diff.windows import Windows
+from micro3diff.windows import windows as spans
 
 ROOT = Path(__file__).resolve().parents[1]
 MODEL = ROOT / "resources" / "models" / "spheres"
@@ -133,8 +137,27 @@ def fractions() -> None:
             )
 
 
+def large() -> None:
+    """The volume in windows: its errors, and how much changes where windows end."""
+    made, real = read_labels("results/large/evidence_nh0/volume_000.tif"), spheres()
+    print(f"volume fraction {made.mean():.4f}, of the source {real.mean():.4f}")
+    for measure in (two_point_correlation, lineal_path):
+        curves = [measure(labels, 1, SIDE // 2).values for labels in (real, made)]
+        print(f"{measure.__name__}: {error_rate(*curves):.1f} %")
+    for axis, side in enumerate(made.shape):
+        change = np.mean(made != np.roll(made, 1, axis), axis=tuple({0, 1, 2} - {axis}))
+        ends = {end % side for part, _ in spans(side, SIDE) for end in (part.start, part.stop)}
+        there, elsewhere = change[sorted(ends)], np.delete(change, sorted(ends))
+        print(
+            f"along {'zyx'[axis]}: {there.mean():.4f} of the voxels change at {len(there)} ends of "
+            f"windows (at most {there.max():.4f}), {elsewhere.mean():.4f} elsewhere (standard "
+            f"deviation {elsewhere.std():.4f}, at most {elsewhere.max():.4f})"
+        )
+
+
 if __name__ == "__main__":
     torch.set_num_threads(2)
-    parts = {part.__name__: part for part in (scatter, windows, anchors, fractions)}
-    for name in sys.argv[1:] or parts:
+    default = (scatter, windows, anchors, fractions)
+    parts = {part.__name__: part for part in (*default, large)}
+    for name in sys.argv[1:] or [part.__name__ for part in default]:
         parts[name]()
