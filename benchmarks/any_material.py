@@ -1,4 +1,4 @@
-"""What docs/method.md says of sizes, given slices, fractions and their scatter.
+"""What docs/method.md and materials.md say of sizes, given slices, fractions and their scatter.
 
     python benchmarks/any_material.py [scatter] [windows] [anchors] [fractions]
     python benchmarks/any_material.py large
