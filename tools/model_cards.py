@@ -119,7 +119,7 @@ def origin(found: dict, given: dict) -> dict:
     file = given if "url" in given else found
     names = ("url", "file", "sha256")
     return {key: file[key] for key in names if key in file} | {
-        key: given[key] for key in ("crop", "select") if key in given
+        key: given[key] for key in ("crop", "select", "coarsen") if key in given
     }
 
 

@@ -5,6 +5,7 @@ import os
 from collections.abc import Sequence
 
 import numpy as np
+from scipy.stats.qmc import Halton
 
 from micro3diff.errors import InputError
 from micro3diff.sources import Source
@@ -48,8 +49,8 @@ def cut_slices(
 
     A volume gives the planes normal to each of ``axes`` in equal numbers; an image or a stack of
     images gives itself. Where the planes are larger than the patch, crops are taken at random
-    places, no place twice before every place was taken once. ``count`` None means every slice if
-    their sides equal the patch, and 300 crops otherwise. Slices keep the order of the source.
+    places that cover them to the edge. ``count`` None means every slice if their sides equal the
+    patch, and 300 crops otherwise. Slices keep the order of the source.
 
     Raises InputError if the source is smaller than the patch.
     """
@@ -199,19 +200,21 @@ def _shares(count: int | None, parts: int) -> list[int | None]:
 
 
 def _crops(planes: np.ndarray, patch: int, count: int | None, rng) -> np.ndarray:
-    """``count`` squares at random places, every place if None; no place twice if it can be helped.
+    """``count`` squares, or one of every plane if None, in the order of the planes.
 
-    Places are numbered by plane, row and column of the first corner.
+    Each plane has as many as the others. A square lies around a pixel of its plane, moved inside
+    where it would stick out: with all first corners alike, what is at the edges of a small image
+    would hardly be seen. The pixels are spread evenly (Halton's sequence), so that the squares of
+    one micrograph have its phase fractions.
     """
-    grid = (len(planes), planes.shape[1] - patch + 1, planes.shape[2] - patch + 1)
-    places = int(np.prod(grid))
-    rounds, rest = divmod(places if count is None else count, places)
-    if rounds > 1 or (rounds and rest):
+    sides = np.array(planes.shape[1:])
+    free = sides - patch
+    count = len(planes) if count is None else count
+    if count > (places := len(planes) * int(np.prod(free + 1))):
         logger.warning("slices.count: %d asked for, but only %d differ", count, places)
-    numbers = np.concatenate(
-        [np.tile(np.arange(places), rounds), rng.choice(places, rest, replace=False)]
-        if rounds
-        else [rng.choice(places, rest, replace=False)]
+    chosen = np.sort(np.resize(rng.permutation(len(planes)), count))
+    pixels = (Halton(2, seed=rng).random(count) * sides).astype(int)
+    corners = np.clip(pixels - patch // 2, 0, free)
+    return np.stack(
+        [planes[k, y : y + patch, x : x + patch] for k, (y, x) in zip(chosen, corners, strict=True)]
     )
-    corners = np.transpose(np.unravel_index(np.sort(numbers), grid))
-    return np.stack([planes[k, y : y + patch, x : x + patch] for k, y, x in corners])
