@@ -204,8 +204,8 @@ def _crops(planes: np.ndarray, patch: int, count: int | None, rng) -> np.ndarray
 
     Each plane has as many as the others. A square lies around a pixel of its plane, moved inside
     where it would stick out: with all first corners alike, what is at the edges of a small image
-    would hardly be seen. The pixels are spread evenly (Halton's sequence), so that the squares of
-    one micrograph have its phase fractions.
+    would hardly be seen. The pixels are spread evenly (Halton's sequence), so that the phase
+    fractions of the squares depend little on the seed.
     """
     sides = np.array(planes.shape[1:])
     free = sides - patch
