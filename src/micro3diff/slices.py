@@ -213,7 +213,7 @@ def _crops(planes: np.ndarray, patch: int, count: int | None, rng) -> np.ndarray
     if count > (places := len(planes) * int(np.prod(free + 1))):
         logger.warning("slices.count: %d asked for, but only %d differ", count, places)
     chosen = np.sort(np.resize(rng.permutation(len(planes)), count))
-    pixels = (Halton(2, seed=rng).random(count) * sides).astype(int)
+    pixels = (Halton(2, rng=rng).random(count) * sides).astype(int)
     corners = np.clip(pixels - patch // 2, 0, free)
     return np.stack(
         [planes[k, y : y + patch, x : x + patch] for k, (y, x) in zip(chosen, corners, strict=True)]
