@@ -128,15 +128,15 @@ def fractions() -> None:
     """Another volume fraction, held along the way, or by a threshold on what is there already."""
     for seed in range(2):
         natural = volume(seed, natural_scatter=False)
+        shape, surface = shape_of(natural), specific_surface(natural, 1) / natural.mean()
         for wanted in (0.12, 0.18, 0.28, 0.35):
             made = {"held": volume(seed, volume_fraction=wanted), "grown": grown(natural, wanted)}
             for how, labels in made.items():
-                change = error_rate(shape_of(natural), shape_of(labels))
-                surfaces = [specific_surface(one, 1) / one.mean() for one in (natural, labels)]
+                change = error_rate(shape, shape_of(labels))
                 print(
                     f"{wanted}, seed {seed}, {how}: fraction {labels.mean():.4f}, LP given the "
-                    f"phase changes by {change:.0f} %, surface per volume {surfaces[0]:.3f} "
-                    f"becomes {surfaces[1]:.3f}",
+                    f"phase changes by {change:.0f} %, surface per volume {surface:.3f} "
+                    f"becomes {specific_surface(labels, 1) / labels.mean():.3f}",
                     flush=True,
                 )
 
