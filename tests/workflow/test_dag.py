@@ -326,6 +326,27 @@ def test_the_benchmark_is_one_target(planner):
     assert volumes["results/benchmarks/spheres/alternate_nh3_steps4/runs.csv"][:2] == (4, (0, 1))
 
 
+def test_a_known_volume_is_what_the_benchmark_measures_by(planner, tmp_path):
+    """Volumes and floor are held to `evaluate.truth`, the 2D denoiser to the images it has seen."""
+    for name in ("slice.tif", "volume.tif"):
+        (tmp_path / name).touch()
+    rock = {
+        "source": {"path": str(tmp_path / "slice.tif")},
+        "evaluate": {"truth": str(tmp_path / "volume.tif")},
+    }
+    asked = benchmark_config() | {"materials": {"rock": rock}}
+    asked["run"]["materials"] = ["rock"]
+    jobs = {
+        job.rule.name: set(job.input)
+        for job in planner.jobs(asked, targets=("benchmark_samplers",))
+    }
+    known = {"results/rock/truth.tif", "results/rock/truth.json"}
+    assert jobs["benchmark_floor"] == known | {"results/rock/truth.npz"}
+    assert "results/rock/truth.json" in jobs["benchmark_curves"]
+    for rule in ("memorisation", "benchmark_denoiser"):
+        assert "results/rock/source.tif" in jobs[rule] and not known & jobs[rule], rule
+
+
 def test_the_benchmark_is_nothing_of_a_run(planner):
     """`snakemake` makes what it made before, whether there are cases or not."""
     count = planner.count(benchmark_config())

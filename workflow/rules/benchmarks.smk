@@ -36,7 +36,7 @@ rule benchmark_volumes:
 rule benchmark_curves:
     input:
         runs=rules.benchmark_volumes.output[0],
-        about=rules.source.output.about,
+        about=lambda w: known(w, "about"),
     output:
         "results/benchmarks/{material}/{plane_rule}_nh{n_h}_steps{steps}/curves.csv",
     log:
@@ -75,9 +75,9 @@ rule benchmark_real:
 
 rule benchmark_floor:
     input:
-        labels=rules.source.output.labels,
-        about=rules.source.output.about,
-        real=rules.benchmark_real.output[0],
+        labels=lambda w: known(w, "labels"),
+        about=lambda w: known(w, "about"),
+        real=real_samples,
     output:
         reference="results/benchmarks/{material}/reference.csv",
         floor="results/benchmarks/{material}/floor.csv",
