@@ -27,6 +27,7 @@ from micro3diff.volumes import (
     read_voxel_size,
     volume_path,
     volumes_of,
+    write_labels,
 )
 
 REPOSITORY = Path(__file__).parents[2]
@@ -633,6 +634,22 @@ def test_samplers_follow_the_contract(samplers):
         table["floor_percent"] < table["floor_high"]
     ).all()
     assert table["model2d_percent"].notna().tolist() == [True, True, False, False, False, False]
+
+
+def test_a_source_is_held_to_the_known_volume(tmp_path, source, floor, material):
+    """A material is what its volume is; less of it is not."""
+    table = tmp_path / "sources.csv"
+    how = {"how": measurement(material), "material": "balls"}
+    inputs = Files(labels=source.labels, about=source.about, reference=floor.reference)
+    run("benchmark_source", inputs, Files(table), **how)
+    whole = pd.read_csv(table)
+    assert list(whole.columns) == ["material", "metric", "error_percent"] and len(whole) == 6
+    assert (whole["error_percent"] == 0).all()
+    labels = read_labels(source.labels)
+    write_labels(tmp_path / "part.tif", labels[: len(labels) // 2])
+    inputs = Files(labels=tmp_path / "part.tif", about=source.about, reference=floor.reference)
+    run("benchmark_source", inputs, Files(table), **how)
+    assert (pd.read_csv(table)["error_percent"] > 0).all()
 
 
 def test_memorisation_has_both_kinds(tmp_path, nearest):

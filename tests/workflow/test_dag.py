@@ -343,6 +343,8 @@ def test_a_known_volume_is_what_the_benchmark_measures_by(planner, tmp_path):
     known = {"results/rock/truth.tif", "results/rock/truth.json"}
     assert jobs["benchmark_floor"] == known | {"results/rock/truth.npz"}
     assert "results/rock/truth.json" in jobs["benchmark_curves"]
+    assert "results/rock/source.tif" in jobs["benchmark_source"]
+    assert "results/benchmarks/sources.csv" in jobs["benchmark_samplers"]
     for rule in ("memorisation", "benchmark_denoiser"):
         assert "results/rock/source.tif" in jobs[rule] and not known & jobs[rule], rule
 

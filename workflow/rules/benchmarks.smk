@@ -95,6 +95,28 @@ rule benchmark_floor:
         "../scripts/benchmark_floor.py"
 
 
+rule benchmark_source:
+    """How far the images themselves are from the volume that they are of."""
+    input:
+        labels=rules.source.output.labels,
+        about=rules.source.output.about,
+        reference=rules.benchmark_floor.output.reference,
+    output:
+        "results/benchmarks/{material}/sources.csv",
+    log:
+        "results/logs/benchmarks/{material}/source.log",
+    conda:
+        "../../envs/metrics.yaml"
+    resources:
+        mem_mb=8000,
+        runtime=60,
+    params:
+        how=lambda w: measurement(w.material),
+        material=lambda w: w.material,
+    script:
+        "../scripts/benchmark_source.py"
+
+
 rule memorisation:
     input:
         images=rules.sample_2d.output.images,
@@ -145,15 +167,18 @@ rule benchmark_denoiser:
 
 
 rule benchmark_joined:
-    """One table of all materials."""
+    """One table of all materials that have one."""
     input:
-        lambda w: [f"results/benchmarks/{name}/{w.table}.csv" for name in MATERIALS],
+        lambda w: [
+            f"results/benchmarks/{name}/{w.table}.csv"
+            for name in (KNOWN_IN_3D if w.table == "sources" else MATERIALS)
+        ],
     output:
         "results/benchmarks/{table}.csv",
     log:
         "results/logs/benchmarks/{table}.log",
     wildcard_constraints:
-        table="denoisers|memorisation",
+        table="denoisers|memorisation|sources",
     localrule: True
     conda:
         "../../envs/metrics.yaml"

@@ -100,6 +100,10 @@ def source_settings(wildcards):
     return {**material["source"], **grey}
 
 
+# Materials that are seen in 2D and whose volume is known.
+KNOWN_IN_3D = [name for name in MATERIALS if MATERIALS[name]["evaluate"]["truth"]]
+
+
 def truth_settings(wildcards):
     """The settings by which a material's known volume is read: as its source."""
     material = MATERIALS[wildcards.material]
@@ -318,7 +322,7 @@ def training_time(name):
 
 
 def benchmark_results(wildcards):
-    """What the benchmark is run for: three tables and a figure of each material."""
+    """What the benchmark is run for: its tables and a figure of each material."""
     if not BENCHMARK_CASES:
         stop(
             "benchmark.cases: is empty, so that there is nothing to compare; "
@@ -331,6 +335,7 @@ def benchmark_results(wildcards):
                 "along each axis: leave it out of run.materials, and run `snakemake directions`"
             )
     tables = ["samplers.csv", "denoisers.csv", "memorisation.csv"]
+    tables += ["sources.csv"] if KNOWN_IN_3D else []
     names = [*tables, *(f"{name}.png" for name in MATERIALS)]
     return [f"results/benchmarks/{name}" for name in names]
 

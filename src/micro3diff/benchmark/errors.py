@@ -19,6 +19,7 @@ from micro3diff.evaluation import (
     surface_per_axis,
 )
 from micro3diff.metrics import error_rate, volume_fraction
+from micro3diff.sources import Source
 from micro3diff.volumes import read_labels, volumes_of
 
 SAMPLER_COLUMNS = [
@@ -149,6 +150,21 @@ def floor_table(
                 }
             )
     return pd.DataFrame(rows)
+
+
+def source_table(reference: pd.DataFrame, source: Source, material: str, how: dict) -> pd.DataFrame:
+    """The errors that a material's own images have: columns ``material,metric,error_percent``.
+
+    What is known of a material from a few images differs from the material, and no volume made of
+    it can be expected to be nearer. reference: `benchmark_curves` of the known volume, up to the
+    same lag. how: phase, dimension, max_lag and along.
+    """
+    curves = measure_samples([source.labels], source.kind, source.kind, how)
+    rows = [
+        (material, metric, error(curve_values(reference, name)[0], curve_values(curves, name))[0])
+        for metric, (name, error) in ERRORS.items()
+    ]
+    return pd.DataFrame(rows, columns=["material", "metric", "error_percent"])
 
 
 def draw_floor(
