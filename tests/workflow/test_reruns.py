@@ -59,7 +59,7 @@ OF_VOLUMES = {"reconstruct", "curves", "figure_curves", "figure_3", "figure_5"} 
 EDITS = {
     "a comment in a script": ("workflow/scripts/train.py", "import torch", "import torch  # !"),
     "a comment in a module": ("src/micro3diff/training.py", "import math", "import math  # !"),
-    "a package's version": ("envs/torch-cpu.yaml", "diffusers=0.42.1", "diffusers=0.42.0"),
+    "a package's version": ("envs/torch-cpu.yaml", "diffusers=0.37.1", "diffusers=0.37.0"),
     "a resource": ("workflow/rules/denoisers.smk", "runtime=1440", "runtime=60"),
     "a figure's style": ("src/micro3diff/figures/style.py", '"font.size": ', '"font.size": 1'),
     "a rule's log": ("workflow/rules/denoisers.smk", "logs/train/", "logs/training/"),
