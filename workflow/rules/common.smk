@@ -118,8 +118,7 @@ def truth_settings(wildcards):
 
 def known(wildcards, kind):
     """The labels of a material, or what is known of them: of its truth, if there is one."""
-    truth = MATERIALS[wildcards.material]["evaluate"]["truth"]
-    name = "truth" if truth else "source"
+    name = "truth" if wildcards.material in KNOWN_IN_3D else "source"
     return (
         f"results/{wildcards.material}/{name}.{'tif' if kind == 'labels' else 'json'}"
     )
@@ -127,7 +126,7 @@ def known(wildcards, kind):
 
 def real_samples(wildcards):
     """Real samples of a material; of its truth, if there is one."""
-    if MATERIALS[wildcards.material]["evaluate"]["truth"]:
+    if wildcards.material in KNOWN_IN_3D:
         return f"results/{wildcards.material}/truth.npz"
     return f"results/benchmarks/{wildcards.material}/real.npz"
 
