@@ -155,9 +155,9 @@ def floor_table(
 def source_table(reference: pd.DataFrame, source: Source, material: str, how: dict) -> pd.DataFrame:
     """The errors that a material's own images have: columns ``material,metric,error_percent``.
 
-    What is known of a material from a few images differs from the material, and no volume made of
-    it can be expected to be nearer. reference: `benchmark_curves` of the known volume, up to the
-    same lag. how: phase, dimension, max_lag and along.
+    A few images differ from their material: so much of the error of volumes made of them may be
+    theirs. reference: `benchmark_curves` of the known volume, up to the same lag. how: phase,
+    dimension, max_lag and along.
     """
     curves = measure_samples([source.labels], source.kind, source.kind, how)
     rows = [
