@@ -39,8 +39,9 @@ demo demo-train: .venv/installed
 fetch: .venv/installed
 	$(BIN)/snakemake --cores 1 --until fetch $(if $(CONFIG),--configfile $(CONFIG))
 
+# one thread for each test, as several run at once
 test: .venv/installed
-	$(BIN)/pytest
+	OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses $(CORES) --dist worksteal
 
 test-environments: .venv/installed
 	$(BIN)/pytest -m "environments and not slow" tests/environments
