@@ -10,6 +10,7 @@ config/large.yaml makes.
 
 import os
 import sys
+from collections import defaultdict
 from pathlib import Path
 
 import numpy as np
@@ -125,20 +126,37 @@ def _not_lifted(anchored):
 
 
 def fractions() -> None:
-    """Another volume fraction, held along the way, or by a threshold on what is there already."""
-    for seed in range(2):
+    """Another volume fraction: held along the way, or by a threshold on what is there already.
+
+    One volume's shapes differ from the next one's, so the means of six are compared. ``real`` are
+    spheres that were placed at that fraction. Prints after every seed what is known by then.
+    """
+    curves, surfaces = defaultdict(list), defaultdict(list)
+    for seed in range(6):
         natural = volume(seed, natural_scatter=False)
-        shape, surface = shape_of(natural), specific_surface(natural, 1) / natural.mean()
+        made = {(None, "natural"): natural}
         for wanted in (0.12, 0.18, 0.28, 0.35):
-            made = {"held": volume(seed, volume_fraction=wanted), "grown": grown(natural, wanted)}
-            for how, labels in made.items():
-                change = error_rate(shape, shape_of(labels))
-                print(
-                    f"{wanted}, seed {seed}, {how}: fraction {labels.mean():.4f}, LP given the "
-                    f"phase changes by {change:.0f} %, surface per volume {surface:.3f} "
-                    f"becomes {specific_surface(labels, 1) / labels.mean():.3f}",
-                    flush=True,
-                )
+            made[wanted, "held"] = volume(seed, volume_fraction=wanted)
+            made[wanted, "grown"] = grown(natural, wanted)
+            made[wanted, "real"] = spheres(
+                shape=(4 * SIDE, SIDE, SIDE), volume_fraction=wanted, seed=seed
+            )
+        for key, labels in made.items():
+            curves[key].append(shape_of(labels))
+            surfaces[key].append(specific_surface(labels, 1) / labels.mean())
+        print(f"{seed + 1} seeds:")
+        drawn = np.random.default_rng(0).integers(seed + 1, size=(2000, seed + 1))
+        for key, found in curves.items():
+            pairs = (np.array(curves[None, "natural"]), np.array(found))
+            change = error_rate(*(part.mean(0) for part in pairs))
+            resampled = [error_rate(*(part[which].mean(0) for part in pairs)) for which in drawn]
+            low, high = np.percentile(resampled, [2.5, 97.5])
+            print(
+                f"  {key[0] or 0.225} {key[1]}: fraction {np.mean(made[key]):.4f} of the last, LP "
+                f"given the phase changes by {change:.1f} % ({low:.1f} to {high:.1f}), surface per "
+                f"volume {np.mean(surfaces[key]):.3f}",
+                flush=True,
+            )
 
 
 def grown(labels: np.ndarray, wanted: float) -> np.ndarray:

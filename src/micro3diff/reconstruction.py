@@ -68,6 +68,7 @@ def plane_rule(
         covariances=material.covariances,
         slab=settings["slab"],
         weight=settings["weight"],
+        sharpen=settings["sharpen"],
         clamp=settings["clamp"],
         blend=settings["blend"],
         alternate_below=max(settings["alternate_below"], settings["mend_below"]),

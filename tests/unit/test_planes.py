@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from scipy.ndimage import gaussian_filter
 
 from micro3diff import phases
 from micro3diff.planes import Alternate, Average, Evidence, Stack, best_slab
@@ -177,6 +178,26 @@ def test_evidence_is_the_sum_of_log_odds(weight):
     rule = evidence(weight=weight, clamp=clamp)
     np.testing.assert_allclose(rule(volume, sigma, 0), expected, atol=1e-4)
     assert rule.network_passes == 3
+
+
+@pytest.mark.parametrize("periodic", [False, True])
+def test_evidence_is_sharpened(periodic):
+    """By an unsharp mask of what the planes add, around corners if periodic, at high noise only."""
+    volume, sigma = torch.randn(1, 16, 18, 20, generator=torch.Generator().manual_seed(0)), 6.0
+
+    def log_odds(sharpen, sigma=sigma):
+        rule = evidence(weight=0.1, clamp=12.0, sharpen=sharpen, periodic=[periodic] * 3)
+        probability = phases.probabilities(rule.denoise(volume, sigma, 0)).double().numpy()
+        return np.log(probability[1] / probability[0])
+
+    def smooth(values):
+        how = {"sigma": 0.5 * sigma**0.4, "mode": "wrap" if periodic else "constant", "radius": 4}
+        return gaussian_filter(values, **how) / gaussian_filter(np.ones_like(values), **how)
+
+    own = np.log(0.3 / 0.7) + 2 * volume[0].double().numpy() / sigma**2
+    added = log_odds(0.0) - own
+    np.testing.assert_allclose(log_odds(0.5) - own, 1.5 * added - 0.5 * smooth(added), atol=2e-3)
+    np.testing.assert_array_equal(log_odds(0.5, sigma=2.9), log_odds(0.0, sigma=2.9))
 
 
 @pytest.mark.parametrize("fractions", [(0.7, 0.3), (0.5, 0.3, 0.2)])
