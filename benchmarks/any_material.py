@@ -3,7 +3,7 @@
     python benchmarks/any_material.py [scatter] [windows] [anchors] [fractions]
     python benchmarks/any_material.py large
 
-With the shipped denoiser of spheres, on a CPU, half an hour in all; ``scatter`` measures real
+With the shipped denoiser of spheres, on a CPU, an hour in all; ``scatter`` measures real
 volumes too where MICRO3DIFF_DATA names their folder. ``large`` looks for seams in the volume that
 config/large.yaml makes.
 """
