@@ -42,7 +42,9 @@ logger = logging.getLogger(__name__)
 WEIGHTS = tuple(3 ** (k / 2) for k in (-2, -1, 0, 1))
 SLABS = (300.0, 100.0, 1000.0, 0.0)
 MENDED = (0.0, 0.6, 1.5)
-START = {"mend_below": MENDED[0], "weight": WEIGHTS[0], "slab": SLABS[0]}
+SHARPENED = 1.0
+MENDED_SHARPENED = (0.0, 0.6, 1.0, 1.5)
+START = {"mend_below": MENDED[0], "weight": WEIGHTS[0], "slab": SLABS[0], "sharpen": 0.0}
 CHOICES = tuple(START)
 SCREENED = 4  # volumes of a setting that is tried
 FINALISTS = 4  # settings that are tried with all volumes
@@ -52,12 +54,13 @@ def search(score: Callable[[dict, int], float], fixed: dict, volumes: int) -> li
     """Try a few settings with `SCREENED` volumes, then the best of them with all.
 
     First each weight with each mending, then the other slabs with the best of these, then the
-    weights half-way to the neighbours of the best one.
+    weights half-way to the neighbours of the best one, then the best one sharpened, with
+    more mendings, as what sharpens also roughens.
 
     score : mean error of a setting over that many volumes, less is better.
     fixed : settings that are not to be chosen.
 
-    Returns what was tried, ``{mend_below, weight, slab, error, volumes}``, the best first.
+    Returns what was tried, ``{mend_below, weight, slab, sharpen, error, volumes}``, the best first.
     """
     tried: dict[tuple, float] = {}
 
@@ -79,6 +82,10 @@ def search(score: Callable[[dict, int], float], fixed: dict, volumes: int) -> li
         place = WEIGHTS.index(best()["weight"])
         neighbours = WEIGHTS[max(place - 1, 0) : place] + WEIGHTS[place + 1 : place + 2]
         try_out("weight", [math.sqrt(WEIGHTS[place] * other) for other in neighbours], best())
+    if "sharpen" not in fixed:
+        plain = best()
+        for mended in [fixed["mend_below"]] if "mend_below" in fixed else MENDED_SHARPENED:
+            try_out("sharpen", [SHARPENED], plain | {"mend_below": mended})
 
     def row(name: tuple, error: float, count: int) -> dict:
         return dict(zip(CHOICES, name, strict=True)) | {"error": round(error, 2), "volumes": count}

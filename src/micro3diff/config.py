@@ -122,7 +122,7 @@ def leaves_a_choice(material: dict, rule: str) -> bool:
     """Whether settings of a loaded material are to be chosen by reconstructing (rule choose)."""
     settings = material["reconstruct"][rule]
     return rule == "evidence" and None in (
-        settings[key] for key in ("mend_below", "weight", "slab")
+        settings[key] for key in ("mend_below", "weight", "slab", "sharpen")
     )
 
 

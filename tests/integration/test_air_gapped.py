@@ -55,7 +55,7 @@ def rock(clone, tiny, tmp_path) -> Path:
     tifffile.imwrite(mirror / "rock.tif", blobs.astype(np.uint8))
     source = {"url": "https://example.org/rock.tif", "sha256": sha256_of(mirror / "rock.tif")}
     run = {"materials": ["rock"], "cases": {"evidence": [0]}, "samples": 1, "device": "cpu"}
-    evidence = {"evidence": {"steps": 4, "mend_below": 0, "weight": 1, "slab": 0}}
+    evidence = {"evidence": {"steps": 4, "mend_below": 0, "weight": 1, "slab": 0, "sharpen": 0}}
     config = {
         "run": run | {"mirror": str(mirror)},
         "defaults": tiny | {"reconstruct": evidence},

@@ -48,7 +48,7 @@ def test_everything_in_one_run(clone, tiny, snakemake):
         "phases": 3,
         "isotropic": ["xy"],
     }
-    evidence = {"mend_below": 0.6, "weight": 0.577, "slab": 300}
+    evidence = {"mend_below": 0.6, "weight": 0.577, "slab": 300, "sharpen": 0}
     content = {
         "run": {"materials": ["all"], "cases": {"evidence": [0]}, "samples": 1, "device": "cpu"},
         "defaults": tiny,

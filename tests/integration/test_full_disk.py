@@ -31,7 +31,7 @@ def disk(clone) -> Iterator[Callable[[str], None]]:
 def run(clone, tiny, snakemake):
     """Runs a small material to its curves, on one thread."""
     shape = {"shape": [24, 16, 16], "diameter_mean": 7, "diameter_std": 1}
-    evidence = {"evidence": {"steps": 4, "mend_below": 0, "weight": 1, "slab": 0}}
+    evidence = {"evidence": {"steps": 4, "mend_below": 0, "weight": 1, "slab": 0, "sharpen": 0}}
     config = {
         "run": {
             "materials": ["balls"],

@@ -113,7 +113,7 @@ def balls(tiny) -> Callable[..., dict]:
     """A configuration of seconds: small spheres, two volumes each of two cases."""
 
     def configuration(train: dict | None = None, samples: int = 2, **run) -> dict:
-        sampler = {"steps": 4, "mend_below": 0, "weight": 1, "slab": 0}
+        sampler = {"steps": 4, "mend_below": 0, "weight": 1, "slab": 0, "sharpen": 0}
         return {
             "run": {
                 "materials": ["balls"],

@@ -18,7 +18,7 @@ from micro3diff.files import read_json
 from micro3diff.volumes import read_labels, volume_path, volumes_of
 
 SOURCE = {"fractions": [0.75, 0.25], "voxel_size": 0.4, "unit": "µm"}
-OPEN = {"mend_below": 0.0, "weight": 1.0, "slab": 0.0}
+OPEN = {"mend_below": 0.0, "weight": 1.0, "slab": 0.0, "sharpen": 0.0}
 
 
 @pytest.fixture

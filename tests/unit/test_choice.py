@@ -13,9 +13,11 @@ from micro3diff.config import reconstruction_settings
 from micro3diff.files import read_json
 
 
-def bowl(mend_below, weight, slab):
-    """An error that is least at weight 1 and slab 100, mended a little."""
-    return abs(weight - 1) + abs(np.log((slab + 1) / 101)) / 10 + 0.01 * abs(mend_below - 0.6)
+def bowl(mend_below, weight, slab, sharpen):
+    """Least at weight 1 and slab 100, sharpened and mended a lot; without that, a little."""
+    wanted = 1.0 if sharpen else 0.6
+    others = abs(weight - 1) + abs(np.log((slab + 1) / 101)) / 10 + 0.01 * (1 - sharpen)
+    return others + 0.01 * abs(mend_below - wanted)
 
 
 def test_search_finds_the_best_without_trying_all():
@@ -29,14 +31,15 @@ def test_search_finds_the_best_without_trying_all():
 
     tried = search(score, {}, 6)
     assert tried[0] == {
-        "mend_below": 0.6,
+        "mend_below": 1.0,
         "weight": 1.0,
         "slab": 100.0,
+        "sharpen": 1.0,
         "error": 0.0,
         "volumes": 6,
     }
-    assert len(scored) == len(set(scored)) == 17 + 4 and len(tried) == 17
-    assert [row["volumes"] for row in tried] == [6] * 4 + [4] * 13
+    assert len(scored) == len(set(scored)) == 21 + 4 and len(tried) == 21
+    assert [row["volumes"] for row in tried] == [6] * 4 + [4] * 17
     assert [row["error"] for row in tried] == sorted(row["error"] for row in tried)
 
 
@@ -58,7 +61,9 @@ def test_search_refines_the_weight():
         assert best["weight"] == pytest.approx(wanted, rel=0.15)
 
 
-@pytest.mark.parametrize("fixed", [{"weight": 1.0}, {"slab": 0.0}, {"mend_below": 1.0}])
+@pytest.mark.parametrize(
+    "fixed", [{"weight": 1.0}, {"slab": 0.0}, {"mend_below": 1.0}, {"sharpen": 0.0}]
+)
 def test_search_leaves_the_users_settings(fixed):
     """What the configuration sets is not varied."""
     (key, value), *_ = fixed.items()
@@ -107,13 +112,13 @@ def test_choose(job):
     """The weight that gives the material's fraction wins, over the seeds that are stated."""
     found = job()
     assert found["settings"]["weight"] == 3**-0.5 and found["settings"]["mend_below"] == 0.6
-    assert found["seeds"] == [900_000, 900_001] and len(found["tried"]) == 17
+    assert found["seeds"] == [900_000, 900_001] and len(found["tried"]) == 21
     assert job(weight=0.5)["settings"]["weight"] == 0.5
 
 
 def test_a_models_own_choice_is_taken(job, model_folder):
     """Without any reconstruction; the configuration still goes first."""
-    chosen = {"mend_below": 0.0, "weight": 0.9, "slab": 10.0}
+    chosen = {"mend_below": 0.0, "weight": 0.9, "slab": 10.0, "sharpen": 0.0}
     shipped = {"settings": chosen, "seeds": [1], "tried": []}
     (model_folder / "evidence.json").write_text(json.dumps(shipped))
     assert job() == shipped

@@ -48,7 +48,8 @@ MATERIAL = Material(
     (np.random.default_rng(0).random((20, 16, 16)) < 0.25).astype(np.uint8),
 )
 SOURCE = {"fractions": MATERIAL.fractions, "voxel_size": 0.4, "unit": "µm"}
-CHOICE = {"mend_below": 0.0, "weight": 1.0, "slab": 0.0}  # what would be chosen by reconstructing
+# what would be chosen by reconstructing
+CHOICE = {"mend_below": 0.0, "weight": 1.0, "slab": 0.0, "sharpen": 0.0}
 
 
 def settings_of(material, rule, n_h=0):
