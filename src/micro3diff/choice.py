@@ -67,15 +67,18 @@ def search(score: Callable[[dict, int], float], fixed: dict, volumes: int) -> li
     def best() -> dict:
         return dict(zip(CHOICES, min(tried, key=tried.get), strict=True))
 
+    def allowed(key: str, values: Sequence[float]) -> Sequence[float]:
+        return [fixed[key]] if key in fixed else values
+
     def try_out(key: str, values: Sequence[float], settings: dict) -> None:
-        for value in [settings[key]] if key in fixed else values:
+        for value in allowed(key, values):
             candidate = settings | {key: value}
             name = tuple(candidate.values())
             if name not in tried:
                 tried[name] = score(candidate, min(SCREENED, volumes))
                 logger.info("%s: error %.1f %%", candidate, tried[name])
 
-    for mended in [fixed["mend_below"]] if "mend_below" in fixed else MENDED:
+    for mended in allowed("mend_below", MENDED):
         try_out("weight", WEIGHTS, START | fixed | {"mend_below": mended})
     try_out("slab", SLABS, best())
     if "weight" not in fixed:
@@ -84,7 +87,7 @@ def search(score: Callable[[dict, int], float], fixed: dict, volumes: int) -> li
         try_out("weight", [math.sqrt(WEIGHTS[place] * other) for other in neighbours], best())
     if "sharpen" not in fixed:
         plain = best()
-        for mended in [fixed["mend_below"]] if "mend_below" in fixed else MENDED_SHARPENED:
+        for mended in allowed("mend_below", MENDED_SHARPENED):
             try_out("sharpen", [SHARPENED], plain | {"mend_below": mended})
 
     def row(name: tuple, error: float, count: int) -> dict:
