@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from micro3diff.benchmark.errors import ERRORS
 from micro3diff.directions import direction_table, measure_directions
 from micro3diff.errors import InputError
-from micro3diff.figures import camera, samplers, style, views
+from micro3diff.figures import camera, samplers, style, views, volumes
 from micro3diff.figures.curves import plot_curves
 from micro3diff.figures.denoiser import describe, plot_denoiser
 from micro3diff.figures.diffusion import plot_diffusion_cubes, plot_diffusion_sections, read_trace
@@ -243,6 +243,17 @@ def test_volumes(tmp_path):
     assert all(drawn(tmp_path / name) for name in ("volume", "cases", "gallery"))
     with pytest.raises(InputError, match="no volume"):
         plot_gallery({"rock": []}, tmp_path / "none")
+
+
+@needs_opengl
+def test_sections_of_a_grey_volume_show_its_greys(tmp_path, monkeypatch):
+    """Not its two phases alone, which are what the 3D view shows."""
+    greys = np.random.default_rng(0).integers(0, 256, (8, 9, 10), dtype=np.uint8)
+    shown = []
+    monkeypatch.setattr(volumes, "save", lambda figure, _: shown.extend(figure.axes))
+    plot_volume((greys > 127).astype(np.uint8), tmp_path / "volume", greys=greys)
+    for panel, section in zip(shown[1:], sections(greys).values(), strict=True):
+        np.testing.assert_array_equal(panel.get_images()[0].get_array(), section)
 
 
 @needs_opengl

@@ -2,7 +2,13 @@
 
 from micro3diff.figures.volumes import plot_volume
 from micro3diff.logs import configure_logging
-from micro3diff.volumes import phase_count, read_labels, volumes_of
+from micro3diff.volumes import (
+    phase_count,
+    read_labels,
+    read_threshold,
+    read_values,
+    volumes_of,
+)
 
 if __name__ == "__main__":
     configure_logging(snakemake.log[0])
@@ -12,4 +18,5 @@ if __name__ == "__main__":
         snakemake.output,
         inverted=snakemake.params.inverted,
         phases=phase_count(path),
+        greys=None if read_threshold(path) is None else read_values(path),
     )

@@ -44,9 +44,19 @@ def sections(volume: np.ndarray) -> dict[str, np.ndarray]:
     return {"xy": volume[z], "xz": volume[:, y], "yz": volume[:, :, x]}
 
 
-def show_section(axes: Axes, volume: np.ndarray, plane: str, phases: int = 2) -> None:
-    """Show one middle section with its axes named; upwards as in the 3D view."""
-    show_labels(axes, sections(volume)[plane], phases, origin="lower")
+def show_section(
+    axes: Axes, volume: np.ndarray, plane: str, phases: int = 2, greys: np.ndarray | None = None
+) -> None:
+    """Show one middle section with its axes named; upwards as in the 3D view.
+
+    Of ``greys`` (z, y, x), 0..255, if they are given, in place of the labels.
+    """
+    if greys is None:
+        show_labels(axes, sections(volume)[plane], phases, origin="lower")
+    else:
+        section = sections(greys)[plane]
+        axes.imshow(section, "gray", vmin=0, vmax=255, origin="lower", interpolation="nearest")
+        frame_only(axes)
     axes.set_anchor("N")  # titles in one line with those of taller panels
     axes.set_xlabel(plane[0], labelpad=1)
     axes.set_ylabel(plane[1], labelpad=1, rotation=0, ha="right", va="center")

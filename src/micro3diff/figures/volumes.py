@@ -23,12 +23,17 @@ PANEL = 1.4  # inches: five beside each other in a double column
 
 @styled
 def plot_volume(
-    labels: np.ndarray, paths, inverted: bool = False, phases: int | None = None
+    labels: np.ndarray,
+    paths,
+    inverted: bool = False,
+    phases: int | None = None,
+    greys: np.ndarray | None = None,
 ) -> None:
     """Figures 7, 9, 11: one volume (z, y, x) in 3D and its three middle sections.
 
     With ``inverted`` also the 3D view of everything but phase 1 (the grains, where phase 1 is
     their boundaries). ``phases`` is how many the material has, by default those of the volume.
+    ``greys``, 0..255, are what the sections show in place of the labels.
     """
     labels = np.asarray(labels)
     phases = phases or phases_in(labels)
@@ -38,7 +43,7 @@ def plot_volume(
         draw_view(panel, labels, inverted=invert, phases=phases)
         panel.set_title("all but phase 1" if invert else _shown(phases))
     for panel, plane in zip(panels[len(views) :], PLANES, strict=True):
-        show_section(panel, labels, plane, phases)
+        show_section(panel, labels, plane, phases, greys)
         panel.set_title(f"{plane} section")
     phase_legend(figure, phases)
     save(figure, paths)
