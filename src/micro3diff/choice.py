@@ -47,6 +47,7 @@ MENDED_SHARPENED = (0.0, 0.6, 1.0, 1.5)
 START = {"mend_below": MENDED[0], "weight": WEIGHTS[0], "slab": SLABS[0], "sharpen": 0.0}
 CHOICES = tuple(START)
 SCREENED = 4  # volumes of a setting that is tried
+HOPELESS = 2.0  # times the least error of a first volume: settings beyond get no other
 FINALISTS = 4  # settings that are tried with all volumes
 
 
@@ -55,14 +56,18 @@ def search(score: Callable[[dict, int], float], fixed: dict, volumes: int) -> li
 
     First each weight with each mending, then the other slabs with the best of these, then the
     weights half-way to the neighbours of the best one, then the best one sharpened, with
-    more mendings, as what sharpens also roughens.
+    more mendings, as what sharpens also roughens. A setting whose first volume is `HOPELESS` is
+    left at that.
 
     score : mean error of a setting over that many volumes, less is better.
     fixed : settings that are not to be chosen.
 
     Returns what was tried, ``{mend_below, weight, slab, sharpen, error, volumes}``, the best first.
     """
+    screened = min(SCREENED, volumes)
+    firsts: list[float] = []
     tried: dict[tuple, float] = {}
+    hopeless: dict[tuple, float] = {}
 
     def best() -> dict:
         return dict(zip(CHOICES, min(tried, key=tried.get), strict=True))
@@ -74,9 +79,15 @@ def search(score: Callable[[dict, int], float], fixed: dict, volumes: int) -> li
         for value in allowed(key, values):
             candidate = settings | {key: value}
             name = tuple(candidate.values())
-            if name not in tried:
-                tried[name] = score(candidate, min(SCREENED, volumes))
-                logger.info("%s: error %.1f %%", candidate, tried[name])
+            if name in tried or name in hopeless:
+                continue
+            firsts.append(score(candidate, 1))
+            if firsts[-1] > HOPELESS * min(firsts):
+                hopeless[name] = firsts[-1]
+                logger.info("%s: error %.1f %% of one volume", candidate, hopeless[name])
+            else:
+                tried[name] = score(candidate, screened)
+                logger.info("%s: error %.1f %% of %d volumes", candidate, tried[name], screened)
 
     for mended in allowed("mend_below", MENDED):
         try_out("weight", WEIGHTS, START | fixed | {"mend_below": mended})
@@ -90,17 +101,16 @@ def search(score: Callable[[dict, int], float], fixed: dict, volumes: int) -> li
         for mended in allowed("mend_below", MENDED_SHARPENED):
             try_out("sharpen", [SHARPENED], plain | {"mend_below": mended})
 
-    def row(name: tuple, error: float, count: int) -> dict:
-        return dict(zip(CHOICES, name, strict=True)) | {"error": round(error, 2), "volumes": count}
-
-    order = sorted(tried, key=tried.get)
     finals = {}
-    for name in order[:FINALISTS]:
+    for name in sorted(tried, key=tried.get)[:FINALISTS]:
         candidate = dict(zip(CHOICES, name, strict=True))
-        finals[name] = score(candidate, volumes) if volumes > SCREENED else tried[name]
+        finals[name] = score(candidate, volumes) if volumes > screened else tried[name]
         logger.info("%s: error %.1f %% of %d volumes", candidate, finals[name], volumes)
-    return [row(name, finals[name], volumes) for name in sorted(finals, key=finals.get)] + [
-        row(name, tried[name], min(SCREENED, volumes)) for name in order[FINALISTS:]
+    others = {name: error for name, error in tried.items() if name not in finals}
+    return [
+        dict(zip(CHOICES, name, strict=True)) | {"error": round(error, 2), "volumes": count}
+        for errors, count in ((finals, volumes), (others, screened), (hopeless, 1))
+        for name, error in sorted(errors.items(), key=lambda item: item[1])
     ]
 
 

@@ -17,7 +17,7 @@ def bowl(mend_below, weight, slab, sharpen):
     """Least at weight 1 and slab 100, sharpened and mended a lot; without that, a little."""
     wanted = 1.0 if sharpen else 0.6
     others = abs(weight - 1) + abs(np.log((slab + 1) / 101)) / 10 + 0.01 * (1 - sharpen)
-    return others + 0.01 * abs(mend_below - wanted)
+    return 2 + others + 0.01 * abs(mend_below - wanted)
 
 
 def test_search_finds_the_best_without_trying_all():
@@ -26,7 +26,8 @@ def test_search_finds_the_best_without_trying_all():
     scored = []
 
     def score(settings, volumes):
-        scored.append((*settings.items(), volumes))
+        if volumes > 1:
+            scored.append((*settings.items(), volumes))
         return bowl(**settings)
 
     tried = search(score, {}, 6)
@@ -35,12 +36,26 @@ def test_search_finds_the_best_without_trying_all():
         "weight": 1.0,
         "slab": 100.0,
         "sharpen": 1.0,
-        "error": 0.0,
+        "error": 2.0,
         "volumes": 6,
     }
     assert len(scored) == len(set(scored)) == 21 + 4 and len(tried) == 21
     assert [row["volumes"] for row in tried] == [6] * 4 + [4] * 17
     assert [row["error"] for row in tried] == sorted(row["error"] for row in tried)
+
+
+def test_hopeless_settings_get_no_second_volume():
+    """Twice the least error of a first volume; they come last, however good they say they are."""
+    counts = {}
+
+    def score(settings, volumes):
+        counts.setdefault(settings["weight"], set()).add(volumes)
+        return {1 / 3: 1.0, 1.0: 3.0}.get(settings["weight"], 1.9) / volumes
+
+    tried = search(score, {"slab": 100.0, "mend_below": 0.6, "sharpen": 0.0}, 8)
+    assert counts[1.0] == {1} and counts[1 / 3] == {1, 4, 8}
+    assert tried[0]["weight"] == 1 / 3
+    assert (tried[-1]["weight"], tried[-1]["error"], tried[-1]["volumes"]) == (1.0, 3.0, 1)
 
 
 def test_all_volumes_decide():
