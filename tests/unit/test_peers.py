@@ -9,7 +9,10 @@ from micro3diff.evaluation import curve_table, measure
 from micro3diff.metrics import error_rate
 from micro3diff.peers import PeerVolumes, mcrpy_volume, peer_table
 
-COLUMNS = "material,tool,side,wall_seconds,metric,error_percent,n_volumes".split(",")
+COLUMNS = (
+    "material,tool,side,wall_seconds,metric,error_percent,ci_low,ci_high,n_volumes,"
+    "floor_percent,floor_high"
+).split(",")
 
 
 def blobs(*shape, seed=0):
@@ -31,7 +34,8 @@ def peer(sides, seconds, reference_side=64):
         {"tool": "other 1.0", "shape": list(volume.shape), "wall_seconds": time}
         for volume, time in zip(volumes, seconds, strict=True)
     ]
-    return PeerVolumes("rock", about, measure(volumes), curve_table(blobs(*[reference_side] * 3)))
+    reference, curves = curve_table(blobs(*[reference_side] * 3)), measure(volumes)
+    return PeerVolumes("rock", about, curves, reference, real=curves, drawn=len(volumes))
 
 
 def test_the_table_has_a_row_for_each_metric():
@@ -48,6 +52,8 @@ def test_the_table_has_a_row_for_each_metric():
         assert len(mean) == 9
         expected = error_rate(reference["value"].to_numpy()[:9], mean)
         assert row.error_percent == pytest.approx(expected)
+        assert row.ci_low <= row.error_percent <= row.ci_high
+        assert 0 < row.floor_percent < row.floor_high
 
 
 def test_lags_end_where_the_reference_does():
@@ -60,8 +66,10 @@ def test_the_same_volume_has_no_error():
     """Equation 24 of a volume against itself."""
     volume = blobs(32, 32, 32)
     about = [{"tool": "copy", "shape": [32, 32, 32], "wall_seconds": 0.0}]
-    table = peer_table([PeerVolumes("rock", about, measure([volume]), curve_table(volume))])
+    curves = measure([volume])
+    table = peer_table([PeerVolumes("rock", about, curves, curve_table(volume), curves, drawn=1)])
     assert isinstance(table, pd.DataFrame) and (table["error_percent"] == 0).all()
+    assert table[["ci_low", "ci_high", "floor_percent"]].isna().all(axis=None)
 
 
 def test_mcrpy_gives_a_volume_and_its_provenance(mcrpy):

