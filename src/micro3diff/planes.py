@@ -65,10 +65,14 @@ class PlaneRule:
         axes = [axis + 1 for axis in range(3) if self.periodic[axis]]  # after the channels
         if not axes:
             return self.held(self.denoise(volume, sigma, turn), sigma)
-        generator = torch.Generator().manual_seed(self.seed * 1_000_003 + turn)
+        generator = self.generator(turn)
         shifts = [int(torch.randint(volume.shape[a], (), generator=generator)) for a in axes]
         denoised = self.denoise(volume.roll(shifts, axes), sigma, turn)
         return self.held(denoised.roll([-shift for shift in shifts], axes), sigma)
+
+    def generator(self, turn: int) -> torch.Generator:
+        """Random numbers of a turn, whatever was drawn before it."""
+        return torch.Generator().manual_seed((self.seed * 1_000_003 + turn) % 2**63)
 
     def held(self, denoised: torch.Tensor, sigma: float) -> torch.Tensor:
         """A denoised volume with what is known of it: its phase fractions and its given slices."""
@@ -129,7 +133,7 @@ class Alternate(PlaneRule):
     def plane(self, sigma: float, turn: int) -> str:
         """The plane family that is denoised in this turn."""
         if self.order == "random":
-            generator = torch.Generator().manual_seed(self.seed * 1_000_003 + turn)
+            generator = self.generator(turn)
             turn = int(torch.randint(3, (), generator=generator))
         return list(PLANES)[turn % 3]
 
@@ -301,10 +305,13 @@ def hold_fractions(
     probability : (phases, z, y, x).
     sharpness : the mean is taken of the probabilities to this power, normalised.
 
-    A shift that is needed beyond +-6 is cut there. Every fourth voxel along x is counted.
+    A shift that is needed beyond +-6 is cut there. Of many voxels one in a few is counted, at every
+    place along x as often.
     """
     logs = probability.clamp(1e-4, 1 - 1e-4).log()
-    counted = logs[..., ::4].flatten(1)
+    strides = (5, 7, 11, 1) if probability[0].numel() > 100_000 else (1,)
+    stride = next(n for n in strides if math.gcd(n, probability.shape[-1]) == 1)
+    counted = logs.flatten(1)[:, ::stride]
     shift = torch.zeros(len(target), 1, dtype=logs.dtype, device=logs.device)
     for _ in range(1 if len(target) == 2 else 3):  # the shifts of several phases depend on others
         for phase in range(1, len(target)):

@@ -112,10 +112,20 @@ def drawn_fractions(fractions: Sequence[float], scatter: float, seed: int) -> li
     mean = np.array(fractions)
     values, vectors = np.linalg.eigh(np.diag(mean) - np.outer(mean, mean))  # one value is 0
     root = vectors[:, 1:] * np.sqrt(values[1:].clip(0))
-    sequence = Halton(len(mean) - 1, scramble=False).fast_forward(seed + 1)
-    drawn = mean + scatter * root @ ndtri(sequence.random(1)[0])
+    place = [radical_inverse(seed + 1, base) for base in Halton(len(mean) - 1).base]
+    drawn = mean + scatter * root @ ndtri(place)
     drawn = drawn.clip(mean / 4)
     return (drawn / drawn.sum()).tolist()
+
+
+def radical_inverse(number: int, base: int) -> float:
+    """The digits of a number mirrored at the point, 0..1: a term of Halton's sequence."""
+    inverse, unit = 0.0, 1.0
+    while number:
+        number, digit = divmod(number, base)
+        unit /= base
+        inverse += digit * unit
+    return inverse
 
 
 @dataclass(frozen=True, eq=False)

@@ -7,6 +7,7 @@ import pytest
 import tifffile
 import torch
 from scipy.ndimage import gaussian_filter
+from scipy.stats.qmc import Halton
 
 from micro3diff import batch
 from micro3diff.batch import make_volumes
@@ -22,6 +23,7 @@ from micro3diff.reconstruction import (
     harmonizing_steps,
     noise_levels,
     plane_rule,
+    radical_inverse,
     read_material,
     run_sampler,
     sample_images,
@@ -323,6 +325,14 @@ def test_fractions_scatter_as_in_nature():
         expected = 0.1 * np.sqrt(np.multiply(fractions, np.subtract(1, fractions)))
         np.testing.assert_allclose(drawn.std(0), expected, rtol=0.25)
     assert drawn_fractions([0.7, 0.3], 0.0, 5) == pytest.approx([0.7, 0.3])
+
+
+def test_the_place_of_a_seed_is_found_without_those_before_it():
+    """Halton's sequence, at seeds of which scipy would draw billions first."""
+    expected = Halton(2, scramble=False).fast_forward(1_000).random(20)
+    found = [[radical_inverse(1_000 + k, base) for base in (2, 3)] for k in range(20)]
+    np.testing.assert_array_equal(found, expected)
+    assert 0.1 < drawn_fractions([0.775, 0.225], 0.1, 2**31 * 1_000_000)[1] < 0.4
 
 
 def test_a_material_knows_each_axis(tmp_path):
