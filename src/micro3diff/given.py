@@ -12,7 +12,7 @@ import numpy as np
 
 from micro3diff.errors import InputError
 from micro3diff.files import atomic_path
-from micro3diff.slices import AXES
+from micro3diff.slices import AXES, PLANES
 from micro3diff.sources import labels_like
 
 REACH = 2.5  # change of the log-odds of a phase up to which shapes stay what they are
@@ -25,7 +25,7 @@ def read_anchors(
 
     Each has the keys axis (z, y or x), index, and image, the path of a label image whose rows and
     columns are what is left of z, y, x. They get the labels of the source, whose ``origin`` tells
-    how it was segmented.
+    how it was segmented and coarsened.
 
     InputError if one does not fit the shape, has labels that the source lacks, or disagrees with
     another one where they cross. (`config.load` has seen to it that each place is in the volume and
@@ -36,12 +36,14 @@ def read_anchors(
     for number, anchor in enumerate(anchors):
         key = f"reconstruct.anchors[{number}]"
         axis, index = AXES[anchor["axis"]], anchor["index"]
-        labels = labels_like(anchor["image"], origin)
+        plane = next(name for name, normal in PLANES.items() if normal == axis)
+        labels = labels_like(anchor["image"], origin, plane, f"{key}.image")
         expected = tuple(side for k, side in enumerate(shape) if k != axis)
         if labels.shape != expected:
             raise InputError(
-                f"{key}.image: {anchor['image']} is of shape {labels.shape}, expected {expected}, "
-                f"the slices normal to {anchor['axis']} of a volume of {tuple(shape)}"
+                f"{key}.image: {anchor['image']} is of shape {labels.shape}"
+                f"{', coarsened as the source is' if 'coarsen' in origin else ''}, expected "
+                f"{expected}, the slices normal to {anchor['axis']} of a volume of {tuple(shape)}"
             )
         found[axis, index], names[axis, index] = labels, f"{anchor['image']} ({key})"
     for one, other in itertools.combinations(found, 2):

@@ -270,6 +270,17 @@ def test_source_leaves_nothing_of_a_bad_image(tmp_path):
     assert not Path(output.labels).exists() and not Path(output.about).exists()
 
 
+def test_truth_is_read_as_the_source_was(tmp_path):
+    """By its threshold, whatever Otsu's would be for the volume."""
+    like = tmp_path / "source.json"
+    like.write_text(json.dumps({"origin": {"threshold": 100.0}}))
+    volume = np.random.default_rng(0).integers(0, 256, (6, 7, 8)).astype(np.uint8)
+    tifffile.imwrite(tmp_path / "volume.tif", volume)
+    output = Files(labels=tmp_path / "truth.tif", about=tmp_path / "truth.json")
+    run("truth", Files(tmp_path / "volume.tif", like=like), output, settings={"path": "x"})
+    assert np.array_equal(read_labels(output.labels), volume > 100)
+
+
 def test_given_slices_are_kept_as_labels(tmp_path, material, source):
     """A request is checked, and what it gives is kept, before anything is trained."""
     image = tmp_path / "section.tif"
@@ -559,10 +570,11 @@ def benchmark_case(folder, material, model, source, slices, choice) -> Files:
 
 
 @pytest.fixture(scope="module")
-def real(folder, material) -> Path:
+def real(folder, material, source) -> Path:
     path = folder.parent / "benchmarks" / "balls" / "real.npz"
     how = {"shape": material["reconstruct"]["shape"], "patch": material["slices"]["patch"]}
-    run("benchmark_real", Files(), Files(path), settings=material["source"], **how)
+    files = Files(like=source.about)
+    run("benchmark_real", files, Files(path), settings=material["source"], **how)
     return path
 
 
@@ -780,8 +792,9 @@ ALL_SCRIPTS = sorted(SCRIPTS.glob("*.py"))
 
 ALIKE = {
     "benchmark_volumes": "reconstruct.py",
-    "truth": "source.py",
     "truth_samples": "benchmark_real.py",
+    "peer_volumes": "reconstruct.py",
+    "peer_real": "benchmark_real.py",
 }
 
 

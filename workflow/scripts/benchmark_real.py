@@ -1,11 +1,13 @@
-"""Cut or generate real samples of a material (rule ``benchmark_real``)."""
+"""Cut or generate real samples of a material (rule ``benchmark_real``; others too)."""
 
 from micro3diff.benchmark.real import cut_real, write_real
+from micro3diff.files import read_json
 from micro3diff.logs import configure_logging
+from micro3diff.sources import settings_like
 
 if __name__ == "__main__":
     configure_logging(snakemake.log[0])
-    path = snakemake.input[0] if len(snakemake.input) else None
-    params = snakemake.params
-    real = cut_real(params.settings, path, params.shape, params.patch)
-    write_real(snakemake.output[0], real)
+    files, params = snakemake.input, snakemake.params
+    path = files[0] if files[0] != files.like else None
+    settings = settings_like(params.settings, read_json(files.like)["origin"])
+    write_real(snakemake.output[0], cut_real(settings, path, params.shape, params.patch))

@@ -107,18 +107,20 @@ def _generate(settings: dict) -> tuple["np.ndarray", str, dict]:
     return labels, kind, {"generator": name, "settings": dict(options)}
 
 
-def _read(path: Path, settings: dict) -> tuple["np.ndarray", str, dict]:
+def _read(path: Path, settings: dict, key: str = "source.path") -> tuple["np.ndarray", str, dict]:
     from micro3diff.sources.readers import read_array
     from micro3diff.sources.segmentation import to_labels
 
-    array = read_array(path)
+    array = read_array(path, key)
     kind = _kind(path, array.ndim, settings.get("array") or "auto")
     array = _crop(array, settings.get("crop"))
     labels, segmentation = to_labels(array, settings, name=str(path))
     if settings.get("grey"):
         labels, segmentation["grey"] = _greys(array, segmentation, path)
-    labels = coarsened(labels, settings.get("coarsen") or 1, single=kind != "stack")
     origin = {"file": path.name, "sha256": sha256_of(path), **segmentation}
+    if (factor := settings.get("coarsen") or 1) > 1:
+        labels = _coarsened(labels, factor, kind, path)
+        origin["coarsen"] = factor
     if settings.get("url"):
         origin["url"] = settings["url"]
     return labels, kind, origin
@@ -149,10 +151,11 @@ def _read_planes(settings: dict) -> tuple[dict, str, dict]:
     """The images of ``settings["planes"]``, by plane; they must have the same phases."""
     labels, origins = {}, {}
     for plane, path in settings["planes"].items():
-        labels[plane], kind, origins[plane] = _read(Path(path), settings)
+        key = f"source.planes.{plane}"
+        labels[plane], kind, origins[plane] = _read(Path(path), settings, key)
         if kind != "image":
             raise InputError(
-                f"source.planes.{plane}: {path} is a {kind}, expected one 2D image; give a volume "
+                f"{key}: {path} is a {kind}, expected one 2D image; give a volume "
                 "as source.path, with source.isotropic: false"
             )
     if settings.get("grey"):
@@ -203,6 +206,26 @@ def _crop(array: "np.ndarray", crop: list | None) -> "np.ndarray":
     return array[tuple(slice(start, stop) for start, stop in crop)]
 
 
+def _coarsened(labels: "np.ndarray", factor: int, kind: str, path: Path) -> "np.ndarray":
+    """`coarsened`, with all phases that there were."""
+    import numpy as np
+
+    shape = labels.shape[1:] if kind == "stack" else labels.shape
+    if factor > min(shape):
+        raise InputError(
+            f"source.coarsen: found {factor} for {path}, whose shape is {labels.shape}; expected "
+            f"at most {min(shape)}"
+        )
+    coarse = coarsened(labels, factor, single=kind != "stack")
+    lost = sorted(set(np.unique(labels).tolist()) - set(np.unique(coarse).tolist()))
+    if lost:
+        raise InputError(
+            f"source.coarsen: {factor} leaves nothing of phase {lost[0]} of {path}, which is "
+            "thinner than that; expected a factor that keeps all phases"
+        )
+    return coarse
+
+
 def coarsened(labels: "np.ndarray", factor: int, single: bool = True) -> "np.ndarray":
     """Blocks of ``factor`` pixels or voxels a side become one, of the phase that most of it is.
 
@@ -235,16 +258,33 @@ def _fractions(parts: "list[np.ndarray]") -> list[float]:
     return np.mean([np.bincount(part.ravel()) / part.size for part in parts], axis=0).tolist()
 
 
-def labels_like(path: str | Path, origin: dict) -> "np.ndarray":
+def settings_like(settings: dict, origin: dict) -> dict:
+    """Settings by which other images are made into labels as the source of this ``origin`` was.
+
+    Greys are split by the source's threshold, whatever Otsu's would be for them; those of
+    ``planes`` have one each, and are what the source was made of.
+    """
+    record = origin.get("planes", {}).get("xy", origin)
+    if "threshold" not in record or settings.get("planes"):
+        return settings
+    return settings | {"segmentation": "threshold", "threshold": record["threshold"]}
+
+
+def labels_like(path: str | Path, origin: dict, plane: str, key: str) -> "np.ndarray":
     """Another image as labels, by what was done to a source of this ``origin``.
 
-    InputError if it has values that the source has not.
+    plane : which of xy, xz and yz it shows, where each has an image of its own.
+    key : the setting that names it, for messages.
+
+    InputError if it is no single image, or has values that the source has not.
     """
     import numpy as np
 
     from micro3diff.sources.readers import read_array
 
-    array, record = read_array(Path(path)), origin.get("planes", {}).get("xy", origin)
+    array, record = read_array(Path(path), key), origin.get("planes", {}).get(plane, origin)
+    if array.ndim != 2:
+        raise InputError(f"{key}: {path} is of shape {array.shape}, expected one 2D image")
     values = record.get("values", [0, 1])  # generated labels are 0 and 1
     if "grey" in record:
         return _scaled(array, *record["grey"])
@@ -254,12 +294,13 @@ def labels_like(path: str | Path, origin: dict) -> "np.ndarray":
         missing = sorted(set(np.unique(array).tolist()) - set(values))
         if missing:
             raise InputError(
-                f"{path}: found the labels {missing[:4]}, expected those of the source, {values}"
+                f"{key}: {path} has the labels {missing[:4]}, expected those of the source, "
+                f"{values}"
             )
         labels = np.searchsorted(values, array).astype(np.uint8)
     if "select" in record:
         labels = np.isin(values, record["select"]).astype(np.uint8)[labels]
-    return labels
+    return coarsened(labels, record.get("coarsen", 1))
 
 
 def save_source(source: Source, labels: str | Path, about: str | Path) -> None:

@@ -15,8 +15,10 @@ SUFFIXES = (".tif", ".tiff", ".png", ".npy")
 REMEDY = "export it again as TIFF, PNG or NPY"
 
 
-def read_array(path: Path | str) -> np.ndarray:
+def read_array(path: Path | str, key: str = "source.path") -> np.ndarray:
     """The numbers of an image (y, x), a volume (z, y, x) or a folder of images (image, y, x).
+
+    key : the setting that names the file, for messages.
 
     - Any bit depth. Axes of length 1 are dropped. The files of a folder are taken in the natural
       order of their names (slice_2 before slice_10); files of other types are passed over.
@@ -28,16 +30,16 @@ def read_array(path: Path | str) -> np.ndarray:
     """
     path = Path(path)
     if not path.exists():
-        raise InputError(f"source.path: {path} does not exist; {_nearest(path)}")
-    return _read_folder(path) if path.is_dir() else _read_file(path)
+        raise InputError(f"{key}: {path} does not exist; {_nearest(path)}")
+    return _read_folder(path, key) if path.is_dir() else _read_file(path, key)
 
 
-def _read_file(path: Path) -> np.ndarray:
+def _read_file(path: Path, key: str) -> np.ndarray:
     readers = {".tif": _read_tiff, ".tiff": _read_tiff, ".png": _read_png, ".npy": _read_npy}
     read = readers.get(path.suffix.lower())
     if read is None:
         raise InputError(
-            f"source.path: {path} has the type {path.suffix or '(none)'}, "
+            f"{key}: {path} has the type {path.suffix or '(none)'}, "
             f"expected {', '.join(SUFFIXES)}; {REMEDY}"
         )
     array = np.squeeze(read(path))
@@ -53,7 +55,7 @@ def _read_file(path: Path) -> np.ndarray:
     return array
 
 
-def _read_folder(folder: Path) -> np.ndarray:
+def _read_folder(folder: Path, key: str) -> np.ndarray:
     files = sorted(
         (
             file
@@ -66,9 +68,9 @@ def _read_folder(folder: Path) -> np.ndarray:
     )
     if not files:
         raise InputError(
-            f"source.path: the folder {folder} holds no images, expected {', '.join(SUFFIXES)}"
+            f"{key}: the folder {folder} holds no images, expected {', '.join(SUFFIXES)}"
         )
-    images = [_read_file(file) for file in files]
+    images = [_read_file(file, key) for file in files]
     first = images[0]
     for file, image in zip(files, images, strict=True):
         if image.ndim != 2:
@@ -93,10 +95,17 @@ def _read_tiff(path: Path) -> np.ndarray:
                 "pages of one size; save the image or volume that you mean as a file of its own"
             )
         series = tif.series[0]
+        # some programs save the slices of a volume as channels, but there are more of them
+        channels = dict(zip(series.axes, series.shape, strict=True)).get("C", 1)
+        if 1 < channels <= 4:
+            raise InputError(f"{path}: found {channels} channels, expected one; export it alone")
         array = series.asarray()
         page = series.keyframe
         if page.photometric == tifffile.PHOTOMETRIC.PALETTE and page.colormap is not None:
-            return _from_palette(path, array, page.colormap.T)
+            # entries of 16 bits, of which files and viewers show the upper 8
+            return _from_palette(path, array, page.colormap.T >> 8)
+        if page.photometric == tifffile.PHOTOMETRIC.MINISWHITE:
+            array = _inverted(path, array, page.bitspersample)
         if "S" in series.axes:
             return _from_channels(path, np.moveaxis(array, series.axes.index("S"), -1))
         return array
@@ -128,6 +137,17 @@ def _read_npy(path: Path) -> np.ndarray:
     if array.ndim == 3 and array.shape[-1] in (3, 4) and min(array.shape[:2]) > 4:
         return _from_channels(path, array)
     return array
+
+
+def _inverted(path: Path, array: np.ndarray, bits: int) -> np.ndarray:
+    """Values that count down from white, as they are shown."""
+    if array.dtype.kind == "b":
+        return ~array
+    if array.dtype.kind != "u":
+        raise InputError(
+            f"{path}: found {array.dtype} values that count from white (WhiteIsZero); {REMEDY}"
+        )
+    return 2**bits - 1 - array
 
 
 def _from_channels(path: Path, array: np.ndarray) -> np.ndarray:

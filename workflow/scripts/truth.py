@@ -1,0 +1,12 @@
+"""Read a known volume, made into labels as its material's source is (rule ``truth``)."""
+
+from micro3diff.files import read_json
+from micro3diff.logs import configure_logging
+from micro3diff.sources import load_source, save_source, settings_like
+
+if __name__ == "__main__":
+    configure_logging(snakemake.log[0])
+    origin = read_json(snakemake.input.like)["origin"]
+    settings = settings_like(snakemake.params.settings, origin)
+    source = load_source({**settings, "path": snakemake.input[0]})
+    save_source(source, snakemake.output.labels, snakemake.output.about)
