@@ -427,6 +427,8 @@ def _material_problems(key: str, material: dict, given: dict, config: dict) -> I
     if material["model"]:
         if not os.path.isdir(_user_path(material["model"])):
             yield f"{key}.model: {_missing(material['model'], 'folder')}"
+        elif network := _given_network(_user_path(material["model"])):
+            yield from _side_problems(key, material, *network, "the model")
         return  # the sections below describe the model that would be trained
     for name, sampler in samplers.items():
         if (sampler["steps"] or 0) > train["timesteps"]:
@@ -443,15 +445,45 @@ def _material_problems(key: str, material: dict, given: dict, config: dict) -> I
     yield from _train_problems(f"{key}.train", train)
     multiple = train["pixel_block"] * 2 ** (len(train["channels"]) - 1)
     patch = material["slices"]["patch"]
-    sides = {"slices.patch": [patch]}
-    if reconstruct["shape"]:
-        sides["reconstruct.shape"] = [side for side in shape if side <= patch]
+    yield from _side_problems(key, material, multiple, patch, "train.channels, train.pixel_block")
+
+
+def _given_network(folder: str) -> tuple[int, int] | None:
+    """By what a given model's network shrinks an image, and the side that it was trained on.
+
+    None if the folder doesn't tell; what is wrong with it then is for the rule adopt to say.
+    """
+    try:
+        place = Path(folder, "unet") if Path(folder, "unet").is_dir() else Path(folder)
+        network = json.loads((place / "config.json").read_text(encoding="utf-8"))
+        own = Path(folder, "denoiser.json")
+        known = json.loads(own.read_text(encoding="utf-8")) if own.exists() else {}
+        block, size = known.get("pixel_block", 1), network["sample_size"]
+        side = known.get("patch") or block * (size[0] if isinstance(size, list) else size)
+        return block * 2 ** (len(network["block_out_channels"]) - 1), int(side)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return None
+
+
+def _side_problems(
+    key: str, material: dict, multiple: int, trained: int, where: str
+) -> Iterator[str]:
+    """Sides that the network can't take, which shrinks an image by ``multiple``, see ``where``.
+
+    Volumes that are larger than the images that it was ``trained`` on are denoised in windows.
+    """
+    patch, shape = material["slices"]["patch"], material["reconstruct"]["shape"] or []
+    if patch > trained:
+        yield (
+            f"{key}.slices.patch: found {patch}, expected at most {trained}, the side of the "
+            "images that the model was trained on"
+        )
+    sides = {"slices.patch": [patch], "reconstruct.shape": [n for n in shape if n <= trained]}
     for name, lengths in sides.items():
         if any(length % multiple for length in lengths):
             yield (
                 f"{key}.{name}: found {', '.join(map(str, lengths))}, expected multiples of "
-                f"{multiple}, by which the network shrinks an image (train.channels, "
-                "train.pixel_block)"
+                f"{multiple}, by which the network shrinks an image ({where})"
             )
 
 
@@ -489,7 +521,7 @@ def _grey_problems(key: str, material: dict, config: dict) -> Iterator[str]:
     if config["run"]["cases"].get("evidence"):
         yield (
             f"{what} needs the rule alternate or average, since evidence is for phases; set "
-            "run.cases, for example {alternate: [3]}"
+            "run.cases, for example {alternate: [3], evidence: []}"
         )
     if material["reconstruct"]["volume_fraction"] is not None:
         yield f"{what} can't be combined with volume_fraction, which is of phases; remove one"

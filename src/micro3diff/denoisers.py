@@ -36,7 +36,7 @@ class Denoiser:
     fractions : phase fractions of the training slices, one per phase; None if not known.
     planes : the planes that the network tells apart, in the order of its classes; none if it
         doesn't.
-    patch : side of the training slices in pixels; None takes the network's own.
+    patch : side of the training slices in pixels; None takes the network's own, the lesser of two.
     grey : of a denoiser of grey values 0..255, their ``mean`` and the ``threshold`` above which is
         phase 1; None for labels.
     clip : clip the denoised image to the data range [-1, 1].
@@ -64,7 +64,7 @@ class Denoiser:
         self.fractions = fractions
         self.planes = tuple(planes)
         self.grey = grey
-        self.patch = patch or unet.config.sample_size * pixel_block
+        self.patch = patch or int(np.min(unet.config.sample_size)) * pixel_block
         self.clip = clip
         self.bf16 = wants_bf16(precision, self.device)
         self.sigmas = noise_levels(scheduler)
@@ -269,6 +269,8 @@ def load_denoiser(folder: str | Path, device="cpu", **options) -> Denoiser:
         scheduler = DDPMScheduler.from_pretrained(places["scheduler"], local_files_only=True)
         ours = (folder / DESCRIPTION).exists()
         description = read_json(folder / DESCRIPTION) if ours else {}
+        if not (description.get("patch") or unet.config.sample_size):
+            raise ValueError("tells no size of its images; add `patch` to its denoiser.json")
     except (OSError, ValueError, KeyError, RuntimeError) as error:
         reason = str(error).splitlines()[0]
         raise InputError(f"model {folder}: is no readable diffusers 2D model ({reason})") from error
@@ -306,6 +308,11 @@ def adopt_model(
         raise InputError(
             f"model {source}: has {config.in_channels} channels in and {config.out_channels} out, "
             "expected as many; models that learn their variance are not supported"
+        )
+    if config.num_class_embeds and not denoiser.planes:
+        raise InputError(
+            f"model {source}: was trained with {config.num_class_embeds} classes, which nothing "
+            "here tells it, expected a model without classes"
         )
     if denoiser.channels != channels_of(phases):
         raise InputError(

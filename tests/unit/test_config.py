@@ -338,6 +338,24 @@ def test_bad_material(key, value, expected):
 
 
 @pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"slices__patch": 60}, "slices.patch: found 60, expected multiples of 8, by which the"),
+        (
+            {"slices__patch": 96},
+            "slices.patch: found 96, expected at most 64, the side of the imag",
+        ),
+        ({"reconstruct__shape": [64, 50, 99]}, "reconstruct.shape: found 64, 50, expected multip"),
+    ],
+)
+def test_sides_that_a_given_model_can_not_take(changes, expected):
+    """As for one that would be trained; of a larger side there is no 2D check."""
+    model = str(config.CONFIG_FOLDER.parent / "resources" / "models" / "spheres")
+    assert expected in message(minimal(model=model, **changes))
+    config.load(minimal(model=model, reconstruct__shape=[96, 80, 65]))
+
+
+@pytest.mark.parametrize(
     ("key", "value", "expected"),
     [
         ("run.materials", ["my_rok"], "run.materials[0]: unknown material 'my_rok'; did you mean "),

@@ -209,6 +209,18 @@ def test_a_model_of_other_channels_is_refused(tmp_path, model_folder):
     assert not (tmp_path / "adopted").exists()
 
 
+def test_models_of_others(tmp_path, train_settings):
+    """Sides as a pair are taken, classes that nothing here could tell the network are not."""
+    scheduler = build_scheduler(train_settings)
+    unet = build_unet(train_settings, 16, 2)
+    unet.register_to_config(sample_size=[16, 16])
+    save_denoiser(tmp_path / "pair", unet, scheduler, {})
+    assert load_denoiser(tmp_path / "pair").patch == 16
+    save_denoiser(tmp_path / "classes", build_unet(train_settings, 16, 2, 10), scheduler, {})
+    with pytest.raises(InputError, match="was trained with 10 classes, which nothing here tells"):
+        adopt_model(tmp_path / "classes", tmp_path / "no", [0.7, 0.3])
+
+
 def break_nothing_there(folder):
     for path in sorted(folder.rglob("*"), reverse=True):
         path.unlink() if path.is_file() else path.rmdir()
@@ -233,6 +245,11 @@ def break_shapes(folder):
     path.write_text(json.dumps(config | {"block_out_channels": [16, 16]}))
 
 
+def tell_no_size(folder):
+    path = folder / "unet" / "config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"sample_size": None}))
+
+
 def break_description(folder):
     (folder / "denoiser.json").write_text("{not json")
 
@@ -245,6 +262,7 @@ def break_description(folder):
         break_config,
         break_weights,
         break_shapes,
+        tell_no_size,
         break_description,
     ],
 )

@@ -239,10 +239,10 @@ def test_volumes(tmp_path):
     """Figures 2, 7 and S1, also with cases of unequal numbers of samples."""
     plot_volume(ball(), tmp_path / "volume", inverted=True)
     plot_harmonizing({"alternate, n_h = 0": ball(), "evidence": ball(8)}, tmp_path / "cases")
-    plot_gallery({"rock": [ball(), ball()], "sand": [ball()]}, tmp_path / "gallery")
+    plot_gallery([("rock", [ball(), ball()]), ("sand", [ball()])], tmp_path / "gallery")
     assert all(drawn(tmp_path / name) for name in ("volume", "cases", "gallery"))
     with pytest.raises(InputError, match="no volume"):
-        plot_gallery({"rock": []}, tmp_path / "none")
+        plot_gallery([("rock", [])], tmp_path / "none")
 
 
 @needs_opengl
@@ -262,7 +262,7 @@ def test_volumes_of_three_phases_and_unequal_sides(tmp_path):
     labels = np.random.default_rng(0).integers(0, 3, (12, 8, 6), dtype=np.uint8)
     plot_volume(labels, tmp_path / "volume")
     plot_harmonizing({"evidence": labels}, tmp_path / "cases")
-    plot_gallery({"rock": [labels], "sand": [ball()]}, tmp_path / "gallery")
+    plot_gallery([("rock", [labels]), ("sand", [ball()])], tmp_path / "gallery")
     assert all(drawn(tmp_path / name) for name in ("volume", "cases", "gallery"))
 
 

@@ -97,3 +97,11 @@ def test_doubtful_input_is_refused(array, settings, words):
     with pytest.raises(InputError, match=words) as caught:
         to_labels(array, settings, name="rock.tif")
     assert "\n" not in str(caught.value)
+
+
+def test_one_of_very_many_labels(caplog):
+    """Such as one grain of hundreds; said aloud, since a grey image would look the same."""
+    grains = np.arange(400, dtype=np.uint16).reshape(20, 20)
+    labels, record = to_labels(grains, {"select": 300})
+    assert np.array_equal(labels, grains == 300) and record["select"] == 300
+    assert "400 values are taken for labels" in caplog.text

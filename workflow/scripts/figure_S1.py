@@ -8,10 +8,10 @@ if __name__ == "__main__":
     configure_logging(snakemake.log[0])
     titles, tables = snakemake.params.titles, list(snakemake.input)
     each = len(tables) // len(titles)  # tables of a material
-    rows = {}
+    rows = []
     for row, title in enumerate(titles):
         paths = [
             path for table in tables[row * each : (row + 1) * each] for path in volumes_of(table)
         ]
-        rows[title] = [read_labels(path) for path in paths[: snakemake.params.samples]]
+        rows.append((title, [read_labels(path) for path in paths[: snakemake.params.samples]]))
     plot_gallery(rows, snakemake.output)

@@ -121,16 +121,16 @@ def plot_harmonizing(volumes: Mapping[str, np.ndarray], paths) -> None:
 
 
 @styled
-def plot_gallery(volumes: Mapping[str, Sequence[np.ndarray]], paths) -> None:
-    """Figure S1: one row per material (name -> volumes), one column per sample."""
-    columns = max((len(samples) for samples in volumes.values()), default=0)
+def plot_gallery(volumes: Sequence[tuple[str, Sequence[np.ndarray]]], paths) -> None:
+    """Figure S1: one row per material (name and volumes), one column per sample."""
+    columns = max((len(samples) for _, samples in volumes), default=0)
     if not columns:
         raise InputError("gallery: no volume was given")
     width = min(DOUBLE_COLUMN, 0.3 + 1.8 * columns)
     panel = (width - 0.3) / columns
     figure = new_figure(width, 0.2 + panel * len(volumes))
     panels = figure.subplots(len(volumes), columns, squeeze=False)
-    for row, (name, samples) in zip(panels, volumes.items(), strict=True):
+    for row, (name, samples) in zip(panels, volumes, strict=True):
         for axes in row:
             axes.set_axis_off()
         phases = phases_in(*samples)

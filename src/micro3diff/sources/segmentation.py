@@ -9,6 +9,7 @@ from micro3diff.errors import InputError
 logger = logging.getLogger("micro3diff")
 
 MAX_LABELS = 8
+MOST_LABELS = 100_000  # of which one is selected, such as the grains of a large volume
 
 
 def to_labels(array: np.ndarray, settings: dict, name: str = "source") -> tuple[np.ndarray, dict]:
@@ -72,13 +73,20 @@ def _names_labels(settings: dict) -> bool:
 
 def _ranked(array, values, settings, name) -> tuple[np.ndarray, np.ndarray]:
     selected = settings.get("select") is not None
-    most = 255 if selected else max(MAX_LABELS, settings.get("phases") or 0)
+    most = MOST_LABELS if selected else max(MAX_LABELS, settings.get("phases") or 0)
     if len(values) > most:
         raise InputError(
             f"{name}: found {len(values)} different values, expected at most {most} labels; "
             "correct source.phases, or use source.segmentation: otsu for a grey image"
         )
-    labels = np.searchsorted(values, array).astype(np.uint8)
+    labels = np.searchsorted(values, array)
+    if selected and len(values) > MAX_LABELS:
+        logger.warning(
+            "%s: its %d values are taken for labels, as source.select names one of them; of a grey "
+            "image set source.threshold instead", name, len(values),
+        )  # fmt: skip
+        return labels, values
+    labels = labels.astype(np.uint8)
     if values.tolist() != list(range(len(values))):
         logger.info("%s: labels %s become %s", name, values.tolist(), list(range(len(values))))
     return labels, values
