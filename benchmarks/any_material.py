@@ -55,12 +55,12 @@ def material(labels: np.ndarray) -> Material:
     return Material([1 - fraction, fraction], covariances, labels)
 
 
-def volume(seed: int, anchors: dict | None = None, **changes) -> np.ndarray:
+def volume(seed: int, anchors: dict | None = None, on_step=None, **changes) -> np.ndarray:
     """Labels of a reconstructed volume."""
     asked = settings() | changes
     denoiser = load_denoiser(MODEL)
     rule = plane_rule(denoiser, asked, seed, material(spheres()), anchors)
-    return run_sampler(denoiser, rule, asked["shape"], asked, seed)[0].numpy()
+    return run_sampler(denoiser, rule, asked["shape"], asked, seed, on_step)[0].numpy()
 
 
 def shape_of(labels: np.ndarray, **how) -> np.ndarray:
@@ -128,17 +128,25 @@ def _not_lifted(anchored):
 
 
 def fractions() -> None:
-    """Another volume fraction: held along the way, or by a threshold on what is there already.
+    """Another volume fraction: held along the way, or made of a volume that is there already.
 
-    One volume's shapes differ from the next one's, so the means of six are compared. ``real`` are
-    spheres that were placed at that fraction. Prints after every seed what is known by then.
+    That is by another threshold on what was denoised last (``cut``), or by the distance to its
+    surfaces (``grown``). One volume's shapes differ from the next one's, so the means of six are
+    compared. ``real`` are spheres that were placed at that fraction. Prints after every seed what
+    is known by then.
     """
     curves, surfaces = defaultdict(list), defaultdict(list)
     for seed in range(6):
-        natural = volume(seed, natural_scatter=False)
+        last = []
+        natural = volume(
+            seed,
+            on_step=lambda step, sigma, noisy, denoised, turn, last=last: last.append(denoised[0]),
+            natural_scatter=False,
+        )
         made = {(None, "natural"): natural}
         for wanted in (0.12, 0.18, 0.28, 0.35):
             made[wanted, "held"] = volume(seed, volume_fraction=wanted)
+            made[wanted, "cut"] = cut(last[-1].numpy(), wanted)
             made[wanted, "grown"] = grown(natural, wanted)
             made[wanted, "real"] = spheres(
                 shape=(4 * SIDE, SIDE, SIDE), volume_fraction=wanted, seed=seed
@@ -159,6 +167,11 @@ def fractions() -> None:
                 f"volume {np.mean(surfaces[key]):.3f}",
                 flush=True,
             )
+
+
+def cut(denoised: np.ndarray, wanted: float) -> np.ndarray:
+    """Another threshold, by which the wanted fraction is above it."""
+    return (denoised > np.quantile(denoised, 1 - wanted)).astype(np.uint8)
 
 
 def grown(labels: np.ndarray, wanted: float) -> np.ndarray:
