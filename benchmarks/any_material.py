@@ -34,6 +34,7 @@ from micro3diff.windows import windows as spans
 ROOT = Path(__file__).resolve().parents[1]
 MODEL = ROOT / "resources" / "models" / "spheres"
 SIDE = 64
+NATURAL = 0.225  # volume fraction of the spheres
 FILES = {  # label of the phase
     "berea": ("berea_sandstone/berea_public.tif", 0),
     "nmc": ("nmc_cathode/nmc1cal_public.tif", 1),
@@ -143,30 +144,37 @@ def fractions() -> None:
             on_step=lambda step, sigma, noisy, denoised, turn, last=last: last.append(denoised[0]),
             natural_scatter=False,
         )
-        made = {(None, "natural"): natural}
-        for wanted in (0.12, 0.18, 0.28, 0.35):
-            made[wanted, "held"] = volume(seed, volume_fraction=wanted)
-            made[wanted, "cut"] = cut(last[-1].numpy(), wanted)
-            made[wanted, "grown"] = grown(natural, wanted)
+        made = {(NATURAL, "natural"): natural}
+        for wanted in (0.12, 0.18, NATURAL, 0.28, 0.35):
             made[wanted, "real"] = spheres(
                 shape=(4 * SIDE, SIDE, SIDE), volume_fraction=wanted, seed=seed
             )
+            if wanted != NATURAL:
+                made[wanted, "held"] = volume(seed, volume_fraction=wanted)
+                made[wanted, "cut"] = cut(last[-1].numpy(), wanted)
+                made[wanted, "grown"] = grown(natural, wanted)
         for key, labels in made.items():
             curves[key].append(shape_of(labels))
             surfaces[key].append(specific_surface(labels, 1) / labels.mean())
         print(f"{seed + 1} seeds:")
         drawn = np.random.default_rng(0).integers(seed + 1, size=(2000, seed + 1))
-        for key, found in curves.items():
-            pairs = (np.array(curves[None, "natural"]), np.array(found))
-            change = error_rate(*(part.mean(0) for part in pairs))
-            resampled = [error_rate(*(part[which].mean(0) for part in pairs)) for which in drawn]
-            low, high = np.percentile(resampled, [2.5, 97.5])
+        for (wanted, how), found in curves.items():
             print(
-                f"  {key[0] or 0.225} {key[1]}: fraction {np.mean(made[key]):.4f} of the last, LP "
-                f"given the phase changes by {change:.1f} % ({low:.1f} to {high:.1f}), surface per "
-                f"volume {np.mean(surfaces[key]):.3f}",
+                f"  {wanted} {how}: fraction {np.mean(made[wanted, how]):.4f} of the last, LP "
+                f"given the phase {_change(curves[NATURAL, 'natural'], found, drawn)} from "
+                f"natural, {_change(curves[wanted, 'real'], found, drawn)} from placed, surface "
+                f"per volume {np.mean(surfaces[wanted, how]):.3f}",
                 flush=True,
             )
+
+
+def _change(curves: list, others: list, drawn: np.ndarray) -> str:
+    """The error of one mean against another, with its interval over the same seeds."""
+    one, other = np.array(curves), np.array(others)
+    change = error_rate(one.mean(0), other.mean(0))
+    resampled = [error_rate(one[which].mean(0), other[which].mean(0)) for which in drawn]
+    low, high = np.percentile(resampled, [2.5, 97.5])
+    return f"{change:.1f} % ({low:.1f} to {high:.1f})"
 
 
 def cut(denoised: np.ndarray, wanted: float) -> np.ndarray:
