@@ -27,7 +27,7 @@ rule benchmark_volumes:
     params:
         settings=benchmark_settings,
         precision=lambda w: MATERIALS[w.material]["train"]["precision"],
-        seed=BENCHMARK["seed"] * 1_000_000,
+        seed=BENCHMARK_SEED,
         samples=lambda w: (0, benchmark_volumes(w)),
     script:
         "../scripts/reconstruct.py"

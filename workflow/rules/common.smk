@@ -10,6 +10,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(workflow.current_basedir).parents[1] / "src"))
 
 from micro3diff.config import (
+    RULES,
     cases,
     choice_settings,
     download_name,
@@ -62,7 +63,7 @@ def one_of(names):
 
 wildcard_constraints:
     material=one_of(MATERIALS),
-    plane_rule="alternate|average|evidence",
+    plane_rule=one_of(RULES),
     n_h=r"\d+",
     first=r"\d\d\d+",
     last=r"\d\d\d+",
@@ -156,8 +157,10 @@ RECONSTRUCTION_INPUTS = {
     "slices": "results/{material}/slices.tif",
     "source": "results/{material}/source.json",
 }
-# Volumes from which settings are chosen and that are not reported.
-SELECTION_SEED = 900_000
+# Seeds of the first volume of each kind; those from which settings are chosen are not reported.
+FIRST_SEED = 1_000_000 * RUN["seed"]
+SELECTION_SEED = FIRST_SEED + 900_000
+BENCHMARK_SEED = 1_000_000 * BENCHMARK["seed"]
 
 
 def choice_of(material, plane_rule):

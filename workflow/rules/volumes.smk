@@ -22,7 +22,7 @@ rule choose:
         settings=lambda w: choice_settings(MATERIALS[w.material]),
         volumes=lambda w: MATERIALS[w.material]["reconstruct"]["evidence"]["choose"],
         precision=lambda w: MATERIALS[w.material]["train"]["precision"],
-        seed=RUN["seed"] * 1_000_000 + SELECTION_SEED,
+        seed=SELECTION_SEED,
         # other settings of the evaluation are no reason to choose anew
         phase=lambda w: MATERIALS[w.material]["evaluate"]["phase"],
     script:
@@ -49,7 +49,7 @@ rule reconstruct:
     params:
         settings=reconstruction,
         precision=lambda w: MATERIALS[w.material]["train"]["precision"],
-        seed=RUN["seed"] * 1_000_000,
+        seed=FIRST_SEED,
         samples=lambda w: (int(w.first), int(w.last) + 1),
     script:
         "../scripts/reconstruct.py"
@@ -78,6 +78,6 @@ rule trace:
     params:
         settings=reconstruction_settings(MATERIALS[SHOWCASE], SHOWN_RULE, SHOWN_N_H),
         precision=MATERIALS[SHOWCASE]["train"]["precision"],
-        seed=RUN["seed"] * 1_000_000,
+        seed=FIRST_SEED,
     script:
         "../scripts/trace.py"
