@@ -202,10 +202,10 @@ def test_a_downloaded_file_is_not_fetched_again(planner):
 
 
 def test_peers_are_made_when_they_are_asked_for(planner):
-    """Of each material two volumes by MCRpy, and beside them those of the rule evidence."""
+    """Of each material a volume by MCRpy, and beside them those of the rule evidence."""
     assert "mcrpy_volume" not in planner.count()
     count = planner.count(targets=("peers",))
-    assert count["mcrpy_volume"] == 8 and count["peer_table"] == 1
+    assert count["mcrpy_volume"] == 4 and count["peer_table"] == 1
     assert count["reference"] == count["peer_volumes"] == count["peer_real"] == 4
     assert "reconstruct" not in count
 

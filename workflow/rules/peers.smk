@@ -2,7 +2,7 @@
 
 # L-BFGS-B on S2 and S3 takes some minutes a volume at 32 voxels and about ten times that at 64
 MCRPY_SIDE = 32
-MCRPY_SAMPLES = 2
+MCRPY_SAMPLES = 1
 EVIDENCE_SAMPLES = 25
 
 
