@@ -39,9 +39,9 @@ demo demo-train: .venv/installed
 fetch: .venv/installed
 	$(BIN)/snakemake --cores 1 --until fetch $(if $(CONFIG),--configfile $(CONFIG))
 
-# one thread for each test, as several run at once
+# one thread for each test, as several run at once, and no busy waiting for a core that others have
 test: .venv/installed
-	OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses $(CORES) --dist worksteal
+	OMP_NUM_THREADS=1 OMP_WAIT_POLICY=PASSIVE $(BIN)/pytest --numprocesses $(CORES) --dist worksteal
 
 test-environments: .venv/installed
 	$(BIN)/pytest -m "environments and not slow" tests/environments

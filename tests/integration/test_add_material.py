@@ -34,7 +34,7 @@ RUN = {
     "device": "cpu",
 }
 # One thread a job: two of them wait for each other longer than such a network computes.
-THREADS = [f"{rule}=1" for rule in ("train", "sample_2d", "reconstruct", "trace")]
+THREADS = [f"{rule}=1" for rule in ("train", "sample_2d", "choose", "reconstruct", "trace")]
 # A target comes before these: behind --configfile it is taken for a second file.
 OPTIONS = ["--cores", "2", "--set-threads", *THREADS, "--configfile", "my.yaml"]
 

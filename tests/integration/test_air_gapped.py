@@ -79,7 +79,7 @@ def test_a_run_after_fetch_needs_no_network(rock, clean_environment, isolated, d
     assert not (rock / "results" / "rock").exists(), "nothing else is made on the login node"
     (rock.parent / "mirror" / "rock.tif").unlink()
 
-    threads = [f"{rule}=1" for rule in ("train", "sample_2d", "reconstruct", "trace")]
+    threads = [f"{rule}=1" for rule in ("train", "sample_2d", "choose", "reconstruct", "trace")]
     snakemake = [sys.executable, "-m", "snakemake"]
     done = isolated(rock, *snakemake, *OPTIONS, "--set-threads", *threads)
     assert done.returncode == 0, done.stdout

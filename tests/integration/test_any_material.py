@@ -55,7 +55,7 @@ def test_everything_in_one_run(clone, tiny, snakemake):
         "materials": {"all": {"source": source, "reconstruct": asked | {"evidence": evidence}}},
     }
     (clone / "my.yaml").write_text(yaml.safe_dump(content))
-    done = snakemake(clone, "directions", "--cores", "2", "--configfile", "my.yaml")
+    done = snakemake(clone, "directions", "--cores", "1", "--configfile", "my.yaml")
     assert done.returncode == 0, done.stdout
 
     results = clone / "results"
