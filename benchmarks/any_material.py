@@ -116,7 +116,7 @@ def anchors() -> None:
         if not lift:  # put into denoised volumes alone
             PlaneRule.anchored, kept = _not_lifted(PlaneRule.anchored), PlaneRule.anchored
         for seed in range(2):
-            made = volume(seed, given)
+            made = volume(seed, given, mend_below=0.6, sharpen=0.0)
             change = np.mean(made != np.roll(made, -1, 0), axis=(1, 2))
             beside = change[[SIDE // 2 - 1, SIDE // 2]].mean()
             print(f"lift {lift}, seed {seed}: {beside:.3f} beside, {change.mean():.3f} on average")
