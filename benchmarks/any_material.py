@@ -132,12 +132,12 @@ def fractions() -> None:
     """Another volume fraction: held along the way, or made of a volume that is there already.
 
     That is by another threshold on what was denoised last (``cut``), or by the distance to its
-    surfaces (``grown``). One volume's shapes differ from the next one's, so the means of six are
+    surfaces (``grown``). One volume's shapes differ from the next one's, so the means of four are
     compared. ``real`` are spheres that were placed at that fraction. Prints after every seed what
     is known by then.
     """
     curves, surfaces = defaultdict(list), defaultdict(list)
-    for seed in range(6):
+    for seed in range(4):
         last = []
         natural = volume(
             seed,
