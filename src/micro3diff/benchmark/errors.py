@@ -139,8 +139,7 @@ def floor_table(
     for metric, (name, error) in ERRORS.items():
         values, own = curve_values(curves, name), curve_values(reference, name)[0]
         for count in counts:
-            drawn = len(values) if real.is_the_source else count
-            median, high = draw_floor(own, values, drawn, error)
+            median, high = draw_floor(own, values, real.drawn(count), error)
             rows.append(
                 {
                     "metric": metric,

@@ -46,6 +46,10 @@ class Real:
         """Whether the samples are parts of images, of which there are no others."""
         return self.kind in ("image", "planes")
 
+    def drawn(self, count: int) -> int:
+        """How many samples make a floor for ``count`` volumes; of images, all that there are."""
+        return len(self.samples) if self.is_the_source else count
+
     def labels(self) -> Iterator[np.ndarray | dict[str, np.ndarray]]:
         """Each sample as the labels of a `Source` of this kind."""
         for sample in self.samples:
