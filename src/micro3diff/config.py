@@ -459,7 +459,7 @@ def _given_network(folder: str) -> tuple[int, int] | None:
         own = Path(folder, "denoiser.json")
         known = json.loads(own.read_text(encoding="utf-8")) if own.exists() else {}
         block, size = known.get("pixel_block", 1), network["sample_size"]
-        side = known.get("patch") or block * (size[0] if isinstance(size, list) else size)
+        side = known.get("patch") or block * (min(size) if isinstance(size, list) else size)
         return block * 2 ** (len(network["block_out_channels"]) - 1), int(side)
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
