@@ -43,6 +43,12 @@ def expectation(probability: torch.Tensor) -> torch.Tensor:
     return values[1:] if len(probability) == 2 else values
 
 
+def slope(values: Sequence[float]) -> torch.Tensor:
+    """How a value of each phase, averaged over its probability, grows with the codes (channels)."""
+    each = torch.tensor(values, dtype=torch.float32) / 2
+    return each[1:] - each[:1] if len(each) == 2 else each
+
+
 def squared_distances(noisy: torch.Tensor) -> torch.Tensor:
     """Squared distance of each voxel's noisy value (channels, ...) to each phase's code.
 
@@ -108,6 +114,17 @@ def _positive_part(covariance: np.ndarray) -> np.ndarray:
     """The correlation at lags 0, 1, ... up to where it first vanishes."""
     negative = np.flatnonzero(covariance <= 0)
     return covariance[: negative[0] if len(negative) else None] / covariance[0]
+
+
+def integral_range(covariances: Sequence[np.ndarray], shape: Sequence[int]) -> float:
+    """Pixels of an image of ``shape`` that are of one phase together: what its fraction tells less.
+
+    The fraction p of a phase in an image has the variance p (1 - p) times this, over the number of
+    pixels (Kanit et al. 2003, doi 10.1016/S0020-7683(03)00143-4). It follows from ``covariances``
+    along the axes (`covariance`), as in `fraction_scatter`, and is at least one pixel.
+    """
+    correlations = [_positive_part(one) for one in covariances]
+    return max(1.0, math.prod(shape) * mean_correlation(correlations, shape))
 
 
 def mean_correlation(correlations: Sequence[np.ndarray], shape: Sequence[int]) -> float:

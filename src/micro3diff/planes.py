@@ -34,6 +34,7 @@ class PlaneRule:
         (drawn from ``seed``), and no voxel lies at a face more than others do.
     target : phase fractions of the volume, held at every step by one shift of all voxels' odds
         (`hold_fractions`); None leaves them to the denoiser.
+    tilt : log-odds that each phase is given in every voxel beforehand (`tilted`); None, none.
     anchors : given slices: codes (channels, rows, columns) by (axis, index). They are known, so
         that no denoised volume differs from them.
 
@@ -49,6 +50,7 @@ class PlaneRule:
         *,
         periodic: Sequence[bool] = (False, False, False),
         target: Sequence[float] | None = None,
+        tilt: Sequence[float] | None = None,
         anchors: Mapping[tuple[int, int], torch.Tensor] | None = None,
         seed: int = 0,
     ):
@@ -56,12 +58,13 @@ class PlaneRule:
         self.slices_per_pass = slices_per_pass
         self.periodic = tuple(periodic)
         self.target = target
+        self.slope = None if tilt is None else phases.slope(tilt)
         self.anchors = anchors or {}
         self.seed = seed
         self.network_passes = 0
 
     def __call__(self, volume: torch.Tensor, sigma: float, turn: int) -> torch.Tensor:
-        volume = self.anchored(volume, max(1.0, self.LIFT * sigma))
+        volume = self.anchored(self.tilted(volume, sigma), max(1.0, self.LIFT * sigma))
         axes = [axis + 1 for axis in range(3) if self.periodic[axis]]  # after the channels
         if not axes:
             return self.held(self.denoise(volume, sigma, turn), sigma)
@@ -69,6 +72,17 @@ class PlaneRule:
         shifts = [int(torch.randint(volume.shape[a], (), generator=generator)) for a in axes]
         denoised = self.denoise(volume.roll(shifts, axes), sigma, turn)
         return self.held(denoised.roll([-shift for shift in shifts], axes), sigma)
+
+    def tilted(self, volume: torch.Tensor, sigma: float) -> torch.Tensor:
+        """The noisy volume that the denoiser must see to denoise as if the phases had other odds.
+
+        Every voxel's odds are multiplied by exp(tilt), those of all voxels together. As the noise
+        is Gaussian, that is the same as to move the noisy volume by sigma^2 times the slope of the
+        tilt: exact for a denoiser that is, whatever it has learned of the shapes.
+        """
+        if self.slope is None:
+            return volume
+        return volume + sigma**2 * self.slope.to(volume).view(-1, 1, 1, 1)
 
     def generator(self, turn: int) -> torch.Generator:
         """Random numbers of a turn, whatever was drawn before it."""

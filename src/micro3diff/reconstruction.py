@@ -1,6 +1,7 @@
 """One job of the workflow each: 2D images, a volume, or a traced volume from a model folder."""
 
 import functools
+import itertools
 import math
 import os
 import platform
@@ -40,8 +41,8 @@ def plane_rule(
 ):
     """The 3D denoiser that a case's settings ask for.
 
-    The ``material`` is what `target_fractions` and the rule ``evidence`` need; ``anchors`` are
-    labels by (axis, index).
+    The ``material`` is what the fractions and the rule ``evidence`` need; ``anchors`` are labels by
+    (axis, index).
     """
     whole = settings["whole_planes"]
     any_size, count = windows.for_shape(
@@ -51,6 +52,7 @@ def plane_rule(
         "slices_per_pass": count,
         "periodic": settings["periodic"],
         "target": target_fractions(settings, material, seed),
+        "tilt": fraction_tilt(settings, material),
         "anchors": {
             place: denoiser.encode(torch.from_numpy(labels)[None])[0].to(denoiser.device)
             for place, labels in (anchors or {}).items()
@@ -101,6 +103,20 @@ def target_fractions(settings: dict, material: "Material | None", seed: int) -> 
     return drawn_fractions(material.fractions, material.scatter(settings["shape"]), seed)
 
 
+def fraction_tilt(settings: dict, material: "Material | None") -> list[float] | None:
+    """What `PlaneRule` tilts the phases' odds by for a ``volume_fraction`` that is set.
+
+    Were a phase's fraction to become t in place of p, its odds in a whole slice would rise by
+    log(t / p); a slice has as many independent voxels as it has `Material.integral_range`s, so that
+    is what the tilt of each voxel is divided by. Phases that lose give way to those that gain.
+    """
+    if settings["volume_fraction"] is None:
+        return None
+    wanted = of_each(settings["volume_fraction"])
+    gains = [max(math.log(t / p), 0) for t, p in zip(wanted, material.fractions, strict=True)]
+    return [gain / material.integral_range() for gain in gains]
+
+
 def drawn_fractions(fractions: Sequence[float], scatter: float, seed: int) -> list[float]:
     """Phase fractions of the volume of a seed, normal around ``fractions``.
 
@@ -145,6 +161,12 @@ class Material:
         """`phases.fraction_scatter` of volumes of a shape."""
         count = len(self.fractions)
         return phases.fraction_scatter(self.images, count, self.covariances, shape)
+
+    def integral_range(self) -> float:
+        """`phases.integral_range` of slices, the mean over the planes."""
+        pairs = itertools.combinations(self.covariances, 2)
+        side = self.images.shape[1:]
+        return float(np.mean([phases.integral_range(pair, side) for pair in pairs]))
 
 
 def read_material(slices: str | os.PathLike, source: dict) -> Material:

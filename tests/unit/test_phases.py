@@ -88,3 +88,20 @@ def test_fraction_scatter_of_a_random_medium():
     found = phases.fraction_scatter(slices, 2, covariances, (32, 32, 32)) * np.sqrt(0.3 * 0.7)
     blocks = labels.reshape(3, 32, 3, 32, 3, 32).mean((1, 3, 5))
     assert found == pytest.approx(blocks.std(ddof=1), rel=0.34)
+
+
+@pytest.mark.parametrize("side", [1, 4])
+def test_integral_range(side):
+    """What the fraction of an image varies by, times its pixels: for random squares their area."""
+    rng = np.random.default_rng(0)
+    squares = (rng.random((400, 12, 12)) < 0.3).astype(np.uint8)
+    images = squares.repeat(side, 1).repeat(side, 2)
+    corners = rng.integers(0, side, (400, 2))
+    images = np.stack(
+        [image[y : y + 40, x : x + 40] for image, (y, x) in zip(images, corners, strict=True)]
+    )
+    pixels = images[0].size
+    varies = images.mean((1, 2)).var() / (0.3 * 0.7) * pixels
+    found = phases.integral_range([phases.covariance(images, 2)] * 2, images.shape[1:])
+    assert found == pytest.approx(varies, rel=0.25)
+    assert found == pytest.approx(side**2, rel=0.25)

@@ -315,6 +315,28 @@ def test_a_target_is_held(target, sigma):
         torch.testing.assert_close(shift, shift.mean().expand(shift.shape), rtol=0, atol=0.02)
 
 
+@pytest.mark.parametrize("tilt", [(0.0, 0.3), (0.2, 0.0), (0.1, 0.0, 0.4)])
+def test_tilted_as_if_the_phases_had_other_odds(tilt):
+    """Of a few images each is as likely as Bayes says; exp(tilt) a pixel more so with the tilt."""
+    count, sigma = len(tilt), 2.0
+    images = torch.from_numpy(np.random.default_rng(0).integers(0, count, (6, *SHAPE[1:])))
+    codes = phases.encode(images, count)
+    more = sum((images == k).sum((1, 2)) * tilt[k] for k in range(count))
+
+    def denoiser(prior):
+        def denoise(noisy, sigma, plane):
+            squares = ((noisy[:, None] - codes) ** 2).flatten(2).sum(2)
+            share = (prior - squares / (2 * sigma**2)).softmax(1)
+            return torch.einsum("ni,ichw->nchw", share, codes)
+
+        return denoise
+
+    volume = random_volume(phases.channels_of(count)) * sigma
+    found = Stack(denoiser(torch.zeros(6)), tilt=tilt)(volume, sigma, 0)
+    expected = Stack(denoiser(more))(volume, sigma, 0)
+    torch.testing.assert_close(found, expected, rtol=0, atol=1e-4)
+
+
 def markov_lines(n, count, stay=0.9, seed=0):
     """Lines of +-1 whose autocovariance is (2 stay - 1)^lag."""
     generator = torch.Generator().manual_seed(seed)

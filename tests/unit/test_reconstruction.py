@@ -205,6 +205,8 @@ def test_settings_reach_the_rule(model_folder, material):
     assert {key: getattr(rule, key) for key in changes} == changes
     held = plane_rule(denoiser, settings | {"volume_fraction": 0.4}, 0, MATERIAL)
     assert rule.target != [0.75, 0.25] and held.target == [0.6, 0.4]
+    gain = np.log(0.4 / 0.25) / MATERIAL.integral_range()  # of phase 1; the other one loses
+    assert rule.slope is None and float(held.slope) == pytest.approx(gain / 2)
     even = plane_rule(denoiser, settings | {"natural_scatter": False}, 0, MATERIAL)
     assert even.target == [0.75, 0.25]
     assert rule.covariances is MATERIAL.covariances and rule.slab == 70
