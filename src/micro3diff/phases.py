@@ -117,7 +117,7 @@ def _positive_part(covariance: np.ndarray) -> np.ndarray:
 
 
 def integral_range(covariances: Sequence[np.ndarray], shape: Sequence[int]) -> float:
-    """Pixels of an image of ``shape`` that are of one phase together: what its fraction tells less.
+    """Pixels of an image of ``shape`` that are of one phase together, by its autocovariance.
 
     The fraction p of a phase in an image has the variance p (1 - p) times this, over the number of
     pixels (Kanit et al. 2003, doi 10.1016/S0020-7683(03)00143-4). It follows from ``covariances``

@@ -106,9 +106,9 @@ def target_fractions(settings: dict, material: "Material | None", seed: int) -> 
 def fraction_tilt(settings: dict, material: "Material | None") -> list[float] | None:
     """What `PlaneRule` tilts the phases' odds by for a ``volume_fraction`` that is set.
 
-    Were a phase's fraction to become t in place of p, its odds in a whole slice would rise by
-    log(t / p); a slice has as many independent voxels as it has `Material.integral_range`s, so that
-    is what the tilt of each voxel is divided by. Phases that lose give way to those that gain.
+    For a phase's fraction to become t in place of p, the log-odds of a region of one phase rise by
+    log(t / p). Such a region has `Material.integral_range` pixels, which share that alike. Phases
+    that lose have none: they give way to those that gain.
     """
     if settings["volume_fraction"] is None:
         return None
