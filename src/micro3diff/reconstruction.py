@@ -113,8 +113,9 @@ def fraction_tilt(settings: dict, material: "Material | None") -> list[float] | 
     if settings["volume_fraction"] is None:
         return None
     wanted = of_each(settings["volume_fraction"])
-    gains = [max(math.log(t / p), 0) for t, p in zip(wanted, material.fractions, strict=True)]
-    return [gain / material.integral_range() for gain in gains]
+    together = material.integral_range()
+    pairs = zip(wanted, material.fractions, strict=True)
+    return [max(math.log(new / own), 0) / together for new, own in pairs]
 
 
 def drawn_fractions(fractions: Sequence[float], scatter: float, seed: int) -> list[float]:
