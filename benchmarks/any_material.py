@@ -11,6 +11,7 @@ config/large.yaml makes.
 import os
 import sys
 from collections import defaultdict
+from collections.abc import Sequence
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
@@ -37,6 +38,7 @@ ROOT = Path(__file__).resolve().parents[1]
 MODEL = ROOT / "resources" / "models" / "spheres"
 SIDE = 64
 NATURAL = 0.225  # volume fraction of the spheres
+OTHERS = (0.12, 0.18, 0.28, 0.35)
 FILES = {  # label of the phase
     "berea": ("berea_sandstone/berea_public.tif", 0),
     "nmc": ("nmc_cathode/nmc1cal_public.tif", 1),
@@ -147,7 +149,7 @@ def fractions() -> None:
             natural_scatter=False,
         )
         made = {(NATURAL, "natural"): natural}
-        for wanted in (0.12, 0.18, NATURAL, 0.28, 0.35):
+        for wanted in sorted((NATURAL, *OTHERS)):
             made[wanted, "placed"] = spheres(
                 shape=(4 * SIDE, SIDE, SIDE), volume_fraction=wanted, seed=seed
             )
@@ -168,9 +170,8 @@ def fractions() -> None:
                 f"surface per volume {np.mean(surfaces[wanted, how]):.3f}",
                 flush=True,
             )
-    natural = weighted(spheres(), NATURAL)
-    for wanted in (0.12, 0.18, 0.28, 0.35):
-        found = weighted(spheres(), wanted)
+    natural, *others = weighted(spheres(), (NATURAL, *OTHERS))
+    for wanted, found in zip(OTHERS, others, strict=True):
         print(f"  {wanted} slices: features {_longer([natural], [found]):+.1f} % longer")
 
 
@@ -180,17 +181,19 @@ def _longer(curves: list, others: list) -> float:
     return 100 * (other - one) / one
 
 
-def weighted(slices: np.ndarray, wanted: float) -> np.ndarray:
-    """LP given the phase of slices that weigh exp(s * fraction), their mean fraction ``wanted``."""
+def weighted(slices: np.ndarray, wanted: Sequence[float]) -> list[np.ndarray]:
+    """LP given the phase of slices of weight exp(s * fraction), for each mean ``wanted``."""
     curves = np.array([lineal_path(image, 1, SIDE // 2 - 1).values for image in slices])
     fraction = slices.mean((1, 2))
 
-    def weights(strength: float) -> np.ndarray:
-        return softmax(strength * fraction)
+    def mean(strength: float, values: np.ndarray):
+        return softmax(strength * fraction) @ values
 
-    strength = brentq(lambda s: weights(s) @ fraction - wanted, -1000, 1000)
-    values = weights(strength) @ curves
-    return values / values[0]
+    found = []
+    for one in wanted:
+        strength = brentq(lambda s, one=one: mean(s, fraction) - one, -1000, 1000)
+        found.append(mean(strength, curves))
+    return [values / values[0] for values in found]
 
 
 def _change(curves: list, others: list, drawn: np.ndarray) -> str:

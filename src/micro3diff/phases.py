@@ -105,15 +105,18 @@ def fraction_scatter(
     share = np.stack([(images == k).mean((1, 2)) for k in range(phases)])
     mean = share.mean(1)
     measured = share.var(1, ddof=1).sum() / (mean * (1 - mean)).sum() if len(images) > 1 else 0.0
-    correlations = [_positive_part(one) for one in covariances]
+    correlations = _correlations(covariances)
     image = mean_correlation(correlations[1:], images.shape[1:])
     return math.sqrt(measured * mean_correlation(correlations, shape) / image)
 
 
-def _positive_part(covariance: np.ndarray) -> np.ndarray:
-    """The correlation at lags 0, 1, ... up to where it first vanishes."""
-    negative = np.flatnonzero(covariance <= 0)
-    return covariance[: negative[0] if len(negative) else None] / covariance[0]
+def _correlations(covariances: Sequence[np.ndarray]) -> list[np.ndarray]:
+    """The correlation along each axis at lags 0, 1, ... up to where it first vanishes."""
+    found = []
+    for covariance in covariances:
+        negative = np.flatnonzero(covariance <= 0)
+        found.append(covariance[: negative[0] if len(negative) else None] / covariance[0])
+    return found
 
 
 def integral_range(covariances: Sequence[np.ndarray], shape: Sequence[int]) -> float:
@@ -123,8 +126,7 @@ def integral_range(covariances: Sequence[np.ndarray], shape: Sequence[int]) -> f
     pixels (Kanit et al. 2003, doi 10.1016/S0020-7683(03)00143-4). It follows from ``covariances``
     along the axes (`covariance`), as in `fraction_scatter`, and is at least one pixel.
     """
-    correlations = [_positive_part(one) for one in covariances]
-    return max(1.0, math.prod(shape) * mean_correlation(correlations, shape))
+    return max(1.0, math.prod(shape) * mean_correlation(_correlations(covariances), shape))
 
 
 def mean_correlation(correlations: Sequence[np.ndarray], shape: Sequence[int]) -> float:
