@@ -3,8 +3,9 @@
     python benchmarks/any_material.py [scatter] [windows] [anchors] [fractions]
     python benchmarks/any_material.py large
 
-With the shipped denoiser of spheres, on a CPU, an hour in all; ``scatter`` measures real
-volumes too where MICRO3DIFF_DATA names their folder. ``large`` looks for seams in the volume that
+With shipped denoisers, on a CPU, two hours in all; ``scatter`` measures real volumes too where
+MICRO3DIFF_DATA names their folder, ``fractions`` the real materials whose slices are in results/
+(``snakemake --cores 2 --until slices``). ``large`` looks for seams in the volume that
 config/large.yaml makes.
 """
 
@@ -28,17 +29,20 @@ from micro3diff.denoisers import load_denoiser
 from micro3diff.files import read_json
 from micro3diff.metrics import error_rate, lineal_path, specific_surface, two_point_correlation
 from micro3diff.planes import PlaneRule, Stack
-from micro3diff.reconstruction import Material, plane_rule, run_sampler
+from micro3diff.reconstruction import Material, plane_rule, read_material, run_sampler
 from micro3diff.sources.generators import spheres
 from micro3diff.volumes import read_labels
 from micro3diff.windows import Windows
 from micro3diff.windows import windows as spans
 
 ROOT = Path(__file__).resolve().parents[1]
-MODEL = ROOT / "resources" / "models" / "spheres"
+MODELS = ROOT / "resources" / "models"
 SIDE = 64
-NATURAL = 0.225  # volume fraction of the spheres
-OTHERS = (0.12, 0.18, 0.28, 0.35)
+OTHERS = {  # volume fractions, from about half the odds of the natural one to twice as much
+    "spheres": (0.12, 0.18, 0.28, 0.35),
+    "nmc": (0.40, 0.58),
+    "carbonate": (0.10, 0.20),
+}
 FILES = {  # label of the phase
     "berea": ("berea_sandstone/berea_public.tif", 0),
     "nmc": ("nmc_cathode/nmc1cal_public.tif", 1),
@@ -46,12 +50,21 @@ FILES = {  # label of the phase
 }
 
 
-def settings() -> dict:
-    """Those of a volume of the shipped spheres, its choice filled in."""
-    raw = {"source": {"generator": "spheres"}, "model": str(MODEL)}
-    loaded = config.load({"run": {"materials": ["spheres"]}, "materials": {"spheres": raw}})
-    plain = config.reconstruction_settings(loaded["materials"]["spheres"], "evidence", 0)
-    return plain | read_json(MODEL / "evidence.json")["settings"]
+def settings(name: str) -> dict:
+    """Those of a volume of a shipped material, its choice filled in."""
+    model = MODELS / name
+    raw = {"source": {"generator": "spheres"}, "model": str(model)}  # the source decides on none
+    loaded = config.load({"run": {"materials": [name]}, "materials": {name: raw}})
+    plain = config.reconstruction_settings(loaded["materials"][name], "evidence", 0)
+    return plain | read_json(model / "evidence.json")["settings"]
+
+
+def known(name: str) -> Material:
+    """What is known of a material: of the spheres by their generator, of others from results/."""
+    if name == "spheres":
+        return material(spheres())
+    folder = ROOT / "results" / name
+    return read_material(folder / "slices.tif", read_json(folder / "source.json"))
 
 
 def material(labels: np.ndarray) -> Material:
@@ -60,11 +73,13 @@ def material(labels: np.ndarray) -> Material:
     return Material([1 - fraction, fraction], covariances, labels)
 
 
-def volume(seed: int, anchors: dict | None = None, on_step=None, **changes) -> np.ndarray:
+def volume(
+    seed: int, anchors: dict | None = None, on_step=None, name: str = "spheres", **changes
+) -> np.ndarray:
     """Labels of a reconstructed volume."""
-    asked = settings() | changes
-    denoiser = load_denoiser(MODEL)
-    rule = plane_rule(denoiser, asked, seed, material(spheres()), anchors)
+    asked = settings(name) | changes
+    denoiser = load_denoiser(MODELS / name)
+    rule = plane_rule(denoiser, asked, seed, known(name), anchors)
     return run_sampler(denoiser, rule, asked["shape"], asked, seed, on_step)[0].numpy()
 
 
@@ -99,8 +114,8 @@ def _print_scatter(name: str, slices: np.ndarray, found: np.ndarray) -> None:
 
 def windows() -> None:
     """Images of 160x160 as a whole and in windows, against images of the training's size."""
-    denoiser, real = load_denoiser(MODEL), spheres()
-    how = settings() | {"eta": 1.0, "steps": 40, "mend_below": 0}
+    denoiser, real = load_denoiser(MODELS / "spheres"), spheres()
+    how = settings("spheres") | {"eta": 1.0, "steps": 40, "mend_below": 0}
     cases = {
         "whole": (denoiser, 6, (8, 160, 160)),
         "windows": (Windows(denoiser, SIDE), 6, (8, 160, 160)),
@@ -137,42 +152,59 @@ def fractions() -> None:
 
     That is by another threshold on what was denoised last (``cut``), or by the distance to its
     surfaces (``grown``). One volume's shapes differ from the next one's, so the means of four are
-    compared. ``placed`` are spheres that were placed at that fraction; ``slices`` those of the
-    material, weighted so that they have it. Prints after every seed what is known by then.
+    compared. ``slices`` are those of the material, weighted so that they have that fraction;
+    ``placed`` are spheres that were placed at it. Prints after every seed what is known by then.
     """
-    curves, surfaces = defaultdict(list), defaultdict(list)
-    for count, seed in enumerate(range(4, 8), 1):  # the rule was chosen on seeds 0 and 1
+    for name, others in OTHERS.items():
+        if name == "spheres" or (ROOT / "results" / name / "slices.tif").exists():
+            _fractions(name, others)
+        else:
+            print(f"{name}: left out, its slices are not in results/")
+
+
+def _fractions(name: str, others: Sequence[float]) -> None:
+    images = known(name).images
+    own = float(known(name).fractions[1])
+    curves, surfaces, reached = defaultdict(list), defaultdict(list), {}
+    own_slices = dict(zip((own, *others), weighted(images, (own, *others)), strict=True))
+    for count, seed in enumerate(range(4, 8), 1):  # the rule was chosen on other seeds
         last = []
         natural = volume(
             seed,
-            on_step=lambda step, sigma, noisy, denoised, turn, last=last: last.append(denoised[0]),
+            on_step=lambda step, sigma, noisy, denoised, turn, last=last: last.append(denoised[-1]),
+            name=name,
             natural_scatter=False,
         )
-        made = {(NATURAL, "natural"): natural}
-        for wanted in sorted((NATURAL, *OTHERS)):
+        made = {(own, "natural"): natural}
+        for wanted in others:
+            made[wanted, "held"] = volume(seed, name=name, volume_fraction=wanted)
+            made[wanted, "cut"] = cut(last[-1].numpy(), wanted)
+            made[wanted, "grown"] = grown(natural, wanted)
+        for wanted in sorted((own, *others)) if name == "spheres" else ():
             made[wanted, "placed"] = spheres(
                 shape=(4 * SIDE, SIDE, SIDE), volume_fraction=wanted, seed=seed
             )
-            if wanted != NATURAL:
-                made[wanted, "held"] = volume(seed, volume_fraction=wanted)
-                made[wanted, "cut"] = cut(last[-1].numpy(), wanted)
-                made[wanted, "grown"] = grown(natural, wanted)
         for key, labels in made.items():
             curves[key].append(shape_of(labels))
             surfaces[key].append(specific_surface(labels, 1) / labels.mean())
-        print(f"{count} seeds:")
+            reached[key] = labels.mean()
+        print(f"{name}, {count} seeds:")
         drawn = np.random.default_rng(0).integers(count, size=(2000, count))
         for (wanted, how), found in curves.items():
             print(
-                f"  {wanted} {how}: fraction {np.mean(made[wanted, how]):.4f} of the last, LP "
-                f"given the phase {_change(curves[NATURAL, 'natural'], found, drawn)} from "
-                f"natural, features {_longer(curves[NATURAL, 'natural'], found):+.1f} % longer, "
+                f"  {wanted:.3f} {how}: fraction {reached[wanted, how]:.4f} of the last, LP "
+                f"given the phase {_change(curves[own, 'natural'], found, drawn)} from "
+                f"natural and {_change([own_slices[wanted]], found, drawn)} from slices of that "
+                f"fraction, features {_longer(curves[own, 'natural'], found):+.1f} % longer, "
                 f"surface per volume {np.mean(surfaces[wanted, how]):.3f}",
                 flush=True,
             )
-    natural, *others = weighted(spheres(), (NATURAL, *OTHERS))
-    for wanted, found in zip(OTHERS, others, strict=True):
-        print(f"  {wanted} slices: features {_longer([natural], [found]):+.1f} % longer")
+    for wanted, found in own_slices.items():
+        print(
+            f"  {wanted:.3f} slices: LP given the phase "
+            f"{error_rate(own_slices[own], found):.1f} % from natural, features "
+            f"{_longer([own_slices[own]], [found]):+.1f} % longer"
+        )
 
 
 def _longer(curves: list, others: list) -> float:
@@ -197,8 +229,11 @@ def weighted(slices: np.ndarray, wanted: Sequence[float]) -> list[np.ndarray]:
 
 
 def _change(curves: list, others: list, drawn: np.ndarray) -> str:
-    """The error of one mean against another, with its interval over the same seeds."""
-    one, other = np.array(curves), np.array(others)
+    """The error of one mean against another, with its interval over the same seeds.
+
+    One curve alone is known for certain.
+    """
+    one, other = np.array(curves if len(curves) > 1 else curves * len(others)), np.array(others)
     change = error_rate(one.mean(0), other.mean(0))
     resampled = [error_rate(one[which].mean(0), other[which].mean(0)) for which in drawn]
     low, high = np.percentile(resampled, [2.5, 97.5])
