@@ -526,7 +526,12 @@ def _grey_problems(key: str, material: dict, config: dict) -> Iterator[str]:
     if material["reconstruct"]["volume_fraction"] is not None:
         yield f"{what} can't be combined with volume_fraction, which is of phases; remove one"
     source = material["source"]
-    for name, default in (("generator", None), ("planes", None), ("select", None), ("coarsen", 1)):
+    if source["planes"]:
+        yield (
+            f"{what} can't be combined with source.planes, as the greys of separate images have no "
+            "common scale; give a volume as source.path, with source.isotropic: false"
+        )
+    for name, default in (("generator", None), ("select", None), ("coarsen", 1)):
         if source[name] != default:
             yield f"{what} can't be combined with source.{name}, which is of labels; remove one"
 

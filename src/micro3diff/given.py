@@ -16,6 +16,7 @@ from micro3diff.slices import AXES, PLANES
 from micro3diff.sources import labels_like
 
 REACH = 2.5  # change of the log-odds of a phase up to which shapes stay what they are
+WITHIN = 0.01  # how near the fraction of a volume is to the one that was asked for
 
 
 def read_anchors(
@@ -80,12 +81,37 @@ def check_fraction(wanted: float | Sequence[float] | None, fractions: Sequence[f
         raise InputError(
             f"{key}: found {len(asked)} fractions, expected {len(fractions)}, one for each phase"
         )
-    for phase, (new, own) in enumerate(zip(asked, fractions, strict=True)):
+    pairs = list(enumerate(zip(asked, fractions, strict=True)))
+    for phase, (new, own) in pairs[1:] if isinstance(wanted, float) else pairs:
         low, high = (1 / (1 + math.exp(-_odds(own) + step)) for step in (REACH, -REACH))
         if not low <= new <= high:
             raise InputError(
                 f"{key}: found {new:.3g} of phase {phase}, of which the material has {own:.3g}; "
                 f"expected {low:.2g} to {high:.2g}, since shapes would not stay what they are"
+            )
+
+
+def check_room(
+    wanted: float | Sequence[float] | None,
+    anchors: Mapping[tuple[int, int], np.ndarray],
+    shape: Sequence[int],
+) -> None:
+    """InputError if given slices alone hold more of a phase than ``volume_fraction`` asks for.
+
+    anchors : labels, see `read_anchors`.
+    """
+    if wanted is None or not anchors:
+        return
+    given = np.full(shape, -1, np.int16)
+    for (axis, index), labels in anchors.items():
+        given[(slice(None),) * axis + (index,)] = labels
+    for phase, asked in enumerate(of_each(wanted)):
+        held = np.mean(given == phase)
+        if held > asked + WITHIN:
+            raise InputError(
+                f"reconstruct.volume_fraction: found {asked:.3g} of phase {phase}, but the given "
+                f"slices alone, reconstruct.anchors, are {held:.3g} of the volume in that phase; "
+                "ask for at least as much, give fewer of them, or enlarge reconstruct.shape"
             )
 
 

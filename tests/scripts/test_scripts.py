@@ -295,7 +295,10 @@ def test_given_slices_are_kept_as_labels(tmp_path, material, source):
     ((place, labels),) = read_given(output[0]).items()
     assert place == (1, 2) and np.array_equal(labels, np.eye(SIDE))
     settings["volume_fraction"] = 0.97
-    with pytest.raises(InputError, match="reconstruct.volume_fraction: found 0.03 of phase 0"):
+    with pytest.raises(InputError, match="reconstruct.volume_fraction: found 0.97 of phase 1"):
+        run("given", Files(about=source.about), Files(tmp_path / "no.npz"), settings=settings)
+    settings |= {"shape": [SIDE, 3, SIDE], "volume_fraction": 0.7}  # a third is almost all phase 0
+    with pytest.raises(InputError, match="found 0.3 of phase 0, but the given slices alone"):
         run("given", Files(about=source.about), Files(tmp_path / "no.npz"), settings=settings)
     assert not (tmp_path / "no.npz").exists()
 

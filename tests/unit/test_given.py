@@ -5,7 +5,7 @@ import pytest
 import tifffile
 
 from micro3diff.errors import InputError
-from micro3diff.given import check_fraction, read_anchors, read_given, write_given
+from micro3diff.given import check_fraction, check_room, read_anchors, read_given, write_given
 
 SHAPE = (8, 10, 12)
 ORIGIN = {"values": [0, 255], "segmentation": "none"}
@@ -90,7 +90,12 @@ def test_anchors_are_coarsened_as_the_source_was(anchor, volume):
 @pytest.mark.parametrize(
     ("wanted", "fractions", "message"),
     [
-        (0.9, [0.775, 0.225], "found 0.1 of phase 0, of which the material has 0.775; expected"),
+        (
+            0.9,
+            [0.775, 0.225],
+            "found 0.9 of phase 1, of which the material has 0.225; expected",
+        ),
+        ([0.1, 0.9], [0.775, 0.225], "found 0.1 of phase 0, of which the material has 0.775"),
         (0.3, [0.5, 0.3, 0.2], "found one number, 0.3, but the material has 3 phases"),
         ([0.5, 0.5], [0.5, 0.3, 0.2], "found 2 fractions, expected 3, one for each phase"),
     ],
@@ -98,6 +103,20 @@ def test_anchors_are_coarsened_as_the_source_was(anchor, volume):
 def test_a_fraction_out_of_reach(wanted, fractions, message):
     with pytest.raises(InputError, match=message):
         check_fraction(wanted, fractions)
+
+
+def test_given_slices_leave_room_for_the_fraction():
+    """What they hold of a phase alone may not be more; voxels where they cross count once."""
+    full = {(0, 3): np.ones((8, 8), np.uint8), (2, 5): np.ones((8, 8), np.uint8)}
+    held = (64 + 64 - 8) / 512
+    check_room(held - 0.009, full, (8, 8, 8))
+    check_room([1 - held, held], full, (8, 8, 8))
+    check_room(None, full, (8, 8, 8))
+    check_room(0.1, {}, (8, 8, 8))
+    with pytest.raises(InputError, match="found 0.2 of phase 1, but the given slices alone"):
+        check_room(0.2, full, (8, 8, 8))
+    with pytest.raises(InputError, match="found 0.1 of phase 0, but the given slices alone"):
+        check_room(0.9, {(1, i): np.zeros((8, 8), np.uint8) for i in range(2)}, (8, 8, 8))
 
 
 def test_a_fraction_within_reach():

@@ -30,8 +30,8 @@ def plot_denoiser(
     """Draw the training loss, real slices (n, y, x) and 2D samples (m, y, x) with their errors.
 
     ``loss`` has columns step, loss; None or no rows for a model that was trained elsewhere.
-    ``scores`` has columns metric, error_percent, ci_low, ci_high, and may have volume_fraction and
-    reference_volume_fraction (the same on every row).
+    ``scores`` has columns metric, error_percent, ci_low, ci_high, and may have volume_fraction,
+    reference_volume_fraction and plane, see `micro3diff.evaluation.score_planes`.
     """
     require_columns(scores, ["metric", "error_percent"], "scores of the 2D model")
     if loss is None or loss.empty:
@@ -60,7 +60,7 @@ def describe(scores: pd.DataFrame) -> str:
     parts = [_error(row) for row in rows]
     if _known(rows[0], "volume_fraction") and _known(rows[0], "reference_volume_fraction"):
         ours, real = rows[0]["volume_fraction"], rows[0]["reference_volume_fraction"]
-        parts.append(f"volume fraction {ours:.3f}, real {real:.3f}")
+        parts.append(f"volume fraction {ours:.3f}, real {real:.3f}{_plane(rows[0])}")
     return "; ".join(parts)
 
 
@@ -71,7 +71,12 @@ def _error(row: dict) -> str:
     text = f"{name} error {percent(row['error_percent'])} %"
     if _known(row, "ci_low") and _known(row, "ci_high"):
         text += f" ({percent(row['ci_low'])} to {percent(row['ci_high'])})"
-    return text
+    return text + _plane(row)
+
+
+def _plane(row: dict) -> str:
+    """Which plane's it is, where planes differ."""
+    return f" in {row['plane']}" if _known(row, "plane") else ""
 
 
 def _known(row: dict, key: str) -> bool:

@@ -66,7 +66,8 @@ def plot_tiled(
     tiled = np.tile(labels, copies)
     figure, panels = _views_and_sections([1.5], tiled.shape)
     draw_view(panels[0], tiled, size=1000, phases=phases)
-    panels[0].set_title(f"{' × '.join(map(str, copies[::-1]))} copies, {_shown(phases)}")
+    counts = " × ".join(map(str, copies[::-1]))
+    panels[0].set_title(f"{counts} copies (x, y, z)\n{_shown(phases)}")
     ends = {
         name: [n - 0.5] if wraps else []
         for name, n, wraps in zip("zyx", labels.shape, periodic, strict=True)

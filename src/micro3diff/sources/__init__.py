@@ -63,8 +63,8 @@ def load_source(settings: dict) -> Source:
     isotropic = settings.get("isotropic", True)
     if isotropic is not True and kind not in ("volume", "planes"):
         raise InputError(
-            f"source.isotropic: found {isotropic} for a source of kind {kind}, which shows one "
-            "plane; give an image of each plane as source.planes, or a volume"
+            f"source.isotropic: found {isotropic or 'false'} for a source of kind {kind}, which "
+            "shows one plane; give an image of each plane as source.planes, or a volume"
         )
     parts = list(labels.values()) if kind == "planes" else [labels]
     origin["shape"] = [list(part.shape) for part in parts]
