@@ -163,8 +163,8 @@ def fractions() -> None:
 
 
 def _fractions(name: str, others: Sequence[float]) -> None:
-    images = known(name).images
-    own = float(known(name).fractions[1])
+    own_material = known(name)
+    images, own = own_material.images, float(own_material.fractions[1])
     curves, surfaces, reached = defaultdict(list), defaultdict(list), {}
     own_slices = dict(zip((own, *others), weighted(images, (own, *others)), strict=True))
     for count, seed in enumerate(range(4, 8), 1):  # the rule was chosen on other seeds

@@ -142,6 +142,8 @@ def test_a_volume_fraction_is_reached(shipped, natural, wanted):
     before, denoised = natural
     labels = shipped(0, shape=[32, 64, 64], volume_fraction=wanted)
     assert labels.mean() == pytest.approx(wanted, abs=0.01)
+    faces = np.mean([np.diff(labels, axis=axis).astype(bool).mean() for axis in range(3)])
+    assert faces / wanted < 0.33, "a natural volume has 0.17 to 0.23"
     thresholded = denoised > np.quantile(denoised, 1 - wanted)
     change, other = (error_rate(shape(before), shape(made)) for made in (labels, thresholded))
     assert change < 0.8 * other
