@@ -165,7 +165,7 @@ def fractions() -> None:
 def _fractions(name: str, others: Sequence[float]) -> None:
     own_material = known(name)
     images, own = own_material.images, float(own_material.fractions[1])
-    curves, surfaces, reached = defaultdict(list), defaultdict(list), {}
+    curves, surfaces = defaultdict(list), defaultdict(list)
     own_slices = dict(zip((own, *others), weighted(images, (own, *others)), strict=True))
     for count, seed in enumerate(range(4, 8), 1):  # the rule was chosen on other seeds
         last = []
@@ -187,12 +187,11 @@ def _fractions(name: str, others: Sequence[float]) -> None:
         for key, labels in made.items():
             curves[key].append(shape_of(labels))
             surfaces[key].append(specific_surface(labels, 1) / labels.mean())
-            reached[key] = labels.mean()
         print(f"{name}, {count} seeds:")
         drawn = np.random.default_rng(0).integers(count, size=(2000, count))
         for (wanted, how), found in curves.items():
             print(
-                f"  {wanted:.3f} {how}: fraction {reached[wanted, how]:.4f} of the last, LP "
+                f"  {wanted:.3f} {how}: fraction {made[wanted, how].mean():.4f} of the last, LP "
                 f"given the phase {_change(curves[own, 'natural'], found, drawn)} from "
                 f"natural and {_change([own_slices[wanted]], found, drawn)} from slices of that "
                 f"fraction, features {_longer(curves[own, 'natural'], found):+.1f} % longer, "

@@ -100,13 +100,19 @@ def check_room(
 
     anchors : labels, see `read_anchors`.
     """
-    if wanted is None or not anchors:
+    if wanted is None:
         return
-    given = np.full(shape, -1, np.int16)
-    for (axis, index), labels in anchors.items():
-        given[(slice(None),) * axis + (index,)] = labels
-    for phase, asked in enumerate(of_each(wanted)):
-        held = np.mean(given == phase)
+    fractions = of_each(wanted)
+    voxels = np.zeros(len(fractions))
+    for number, ((axis, _), labels) in enumerate(anchors.items()):
+        axes = [other for other in range(3) if other != axis]
+        uncounted = np.ones(labels.shape, bool)
+        for other, index in list(anchors)[:number]:
+            if other != axis:  # the line where they cross
+                np.moveaxis(uncounted, axes.index(other), 0)[index] = False
+        voxels += np.bincount(labels[uncounted], minlength=len(fractions))
+    for phase, (asked, count) in enumerate(zip(fractions, voxels, strict=True)):
+        held = count / math.prod(shape)
         if held > asked + WITHIN:
             raise InputError(
                 f"reconstruct.volume_fraction: found {asked:.3g} of phase {phase}, but the given "

@@ -456,6 +456,8 @@ def test_scores_in_words():
         "$S_2$ error 10.5 % (8.10 to 12.4); $LP$ error not known; volume fraction 0.205, real 0.225"
     )
     assert describe(SCORES[["metric", "error_percent"]].head(1)) == "$S_2$ error 10.5 %"
+    of_planes = SCORES[["metric", "error_percent"]].head(1).assign(plane="yz")
+    assert describe(of_planes) == "$S_2$ error 10.5 % in yz"
 
 
 def test_denoiser(tmp_path):
