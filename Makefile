@@ -15,7 +15,10 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 CORES ?= 2
 BIN := .venv/bin
-DEMO = $(BIN)/snakemake --cores $(CORES) --configfile config/cpu.yaml config/demo.yaml $(TRAIN)
+# two jobs at once on half the cores each are done before one after the other on all
+HALF := $(shell expr $(CORES) / 2 \| 1)
+DEMO = $(BIN)/snakemake --cores $(CORES) --configfile config/cpu.yaml config/demo.yaml $(TRAIN) \
+	--set-threads $(foreach rule,sample_2d choose reconstruct trace,$(rule)=$(HALF))
 export PYTHONPATH := src
 
 .PHONY: install demo demo-train fetch test test-environments test-slurm test-slow container check \

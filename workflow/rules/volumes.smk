@@ -39,6 +39,7 @@ rule reconstruct:
         "results/{material}/{plane_rule}_nh{n_h}/volumes_{first}-{last}.csv",
     log:
         "results/logs/reconstruct/{material}/{plane_rule}_nh{n_h}/volumes_{first}-{last}.log",
+    priority: 20
     conda:
         TORCH
     threads: 4
