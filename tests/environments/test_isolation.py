@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 import tifffile
 import yaml
+from snakemake_options import ONE_THREAD
 
 from micro3diff.files import sha256_of
 
 HERE = Path(__file__).parent
-ONE_THREAD = [f"{rule}=1" for rule in ("train", "sample_2d", "choose", "reconstruct", "trace")]
 pytestmark = pytest.mark.environments
 
 
@@ -45,7 +45,7 @@ def configuration(clone, tiny) -> Path:
 
 
 def run(clone: Path, environment: dict, *arguments: str) -> subprocess.CompletedProcess:
-    command = ["snakemake", "--cores", "2", "--sdm", "conda", "--set-threads", *ONE_THREAD]
+    command = ["snakemake", "--cores", "2", "--sdm", "conda", *ONE_THREAD]
     return subprocess.run(
         [sys.executable, "-m", *command, "--configfile", "my.yaml", "--", *arguments],
         cwd=clone,

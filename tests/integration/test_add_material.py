@@ -17,6 +17,7 @@ import pytest
 import tifffile
 import yaml
 from PIL import Image
+from snakemake_options import ONE_THREAD
 
 from micro3diff.files import read_json
 from micro3diff.volumes import read_labels
@@ -33,10 +34,8 @@ RUN = {
     "samples": 2,
     "device": "cpu",
 }
-# One thread a job: two of them wait for each other longer than such a network computes.
-THREADS = [f"{rule}=1" for rule in ("train", "sample_2d", "choose", "reconstruct", "trace")]
 # A target comes before these: behind --configfile it is taken for a second file.
-OPTIONS = ["--cores", "2", "--set-threads", *THREADS, "--configfile", "my.yaml"]
+OPTIONS = ["--cores", "2", *ONE_THREAD, "--configfile", "my.yaml"]
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import tifffile
 import yaml
+from snakemake_options import ONE_THREAD
 
 from micro3diff.files import sha256_of
 
@@ -79,9 +80,8 @@ def test_a_run_after_fetch_needs_no_network(rock, clean_environment, isolated, d
     assert not (rock / "results" / "rock").exists(), "nothing else is made on the login node"
     (rock.parent / "mirror" / "rock.tif").unlink()
 
-    threads = [f"{rule}=1" for rule in ("train", "sample_2d", "choose", "reconstruct", "trace")]
     snakemake = [sys.executable, "-m", "snakemake"]
-    done = isolated(rock, *snakemake, *OPTIONS, "--set-threads", *threads)
+    done = isolated(rock, *snakemake, *OPTIONS, *ONE_THREAD)
     assert done.returncode == 0, done.stdout
     report = "results/report.html"
     done = isolated(rock, *snakemake, "--configfile", "my.yaml", "--report", report)

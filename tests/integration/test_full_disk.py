@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from snakemake_options import ONE_THREAD
 
 TARGET = "results/balls/evidence_nh0/curves.csv"
 OPTIONS = ["--cores", "2", "--rerun-incomplete", "--configfile", "my.yaml"]
@@ -43,8 +44,7 @@ def run(clone, tiny, snakemake):
         "materials": {"balls": {"source": {"generator": "spheres", "spheres": shape}}},
     }
     (clone / "my.yaml").write_text(yaml.safe_dump(config))
-    threads = ["--set-threads", "train=1", "reconstruct=1"]
-    return lambda *arguments: snakemake(clone, *arguments, *threads, *OPTIONS)
+    return lambda *arguments: snakemake(clone, *arguments, *ONE_THREAD, *OPTIONS)
 
 
 def files(folder: Path) -> dict[str, bytes]:

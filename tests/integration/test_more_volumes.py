@@ -1,6 +1,7 @@
 """More volumes of a finished run: the new ones are made, and no others."""
 
 import yaml
+from snakemake_options import ONE_THREAD
 
 from micro3diff.volumes import volumes_of
 
@@ -20,8 +21,7 @@ def test_two_volumes_more(clone, tiny, snakemake):
         """When each volume, and the model, were written."""
         config["run"]["samples"] = samples
         (clone / "my.yaml").write_text(yaml.safe_dump(config))
-        threads = ["--set-threads", "train=1", "reconstruct=1"]
-        options = ["--cores", "1", *threads, "--configfile", "my.yaml"]
+        options = ["--cores", "1", *ONE_THREAD, "--configfile", "my.yaml"]
         done = snakemake(clone, "results/balls/alternate_nh0/curves.csv", *options)
         assert done.returncode == 0, done.stdout
         files = [*folder.glob("*/volume_*.tif"), folder / "model" / "denoiser.json"]

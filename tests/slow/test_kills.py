@@ -16,14 +16,14 @@ from pathlib import Path
 
 import pytest
 import yaml
+from snakemake_options import ONE_THREAD
 
 pytestmark = pytest.mark.slow
 
 KILLS = int(os.environ.get("KILLS", 50))
 TABLES = ["error_rates.csv", "volume_fractions.csv", "denoisers.csv"]  # without times
 OPTIONS = ["--cores", "2", "--configfile", "my.yaml", "--rerun-incomplete", "--quiet"]
-THREADS = [f"{rule}=1" for rule in ("train", "sample_2d", "choose", "reconstruct", "trace")]
-COMMAND = [sys.executable, "-m", "snakemake", *OPTIONS, "--set-threads", *THREADS]
+COMMAND = [sys.executable, "-m", "snakemake", *OPTIONS, *ONE_THREAD]
 
 
 @pytest.fixture

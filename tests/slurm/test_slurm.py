@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 import yaml
 from slurm_queue import of_rule, output, processes, wait
+from snakemake_options import ONE_THREAD
 
 from micro3diff.files import read_json, sha256_of
 from micro3diff.volumes import read_labels
@@ -183,8 +184,6 @@ def quiet(quiet_run):
 
 
 MEDIUM = {"steps": 600, "checkpoint_every": 20}
-# Sums over threads come in another order, and the weights differ in their last digits.
-ONE_THREAD = ["--set-threads", "train=1", "reconstruct=1"]
 
 
 def reboot(job: dict) -> None:
