@@ -179,6 +179,7 @@ def _resolve(name: str, material: dict) -> None:
     if material["evaluate"]["max_lag"] is None:
         material["evaluate"]["max_lag"] = min(patch, *reconstruct["shape"]) // 2
     material["model"] = _user_path(material["model"])
+    material["train"]["start"] = _user_path(material["train"]["start"])
     material["evaluate"]["truth"] = _user_path(material["evaluate"]["truth"])
     fraction = reconstruct["volume_fraction"]
     reconstruct["volume_fraction"] = list(fraction) if isinstance(fraction, list) else fraction
@@ -430,6 +431,13 @@ def _material_problems(key: str, material: dict, given: dict, config: dict) -> I
         elif network := _given_network(_user_path(material["model"])):
             yield from _side_problems(key, material, *network, "the model")
         return  # the sections below describe the model that would be trained
+    patch = material["slices"]["patch"]
+    if train["start"]:
+        if not os.path.isdir(_user_path(train["start"])):
+            yield f"{key}.train.start: {_missing(train['start'], 'folder')}"
+        elif network := _given_network(_user_path(train["start"])):
+            yield from _side_problems(key, material, network[0], patch, "train.start")
+        return  # its network and time steps are those of the model
     for name, sampler in samplers.items():
         if (sampler["steps"] or 0) > train["timesteps"]:
             yield (
@@ -444,7 +452,6 @@ def _material_problems(key: str, material: dict, given: dict, config: dict) -> I
             )
     yield from _train_problems(f"{key}.train", train)
     multiple = train["pixel_block"] * 2 ** (len(train["channels"]) - 1)
-    patch = material["slices"]["patch"]
     yield from _side_problems(key, material, multiple, patch, "train.channels, train.pixel_block")
 
 

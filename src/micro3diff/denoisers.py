@@ -296,13 +296,31 @@ def adopt_model(
     """Copy a pretrained model to ``folder`` after checking that it fits a material.
 
     ``fractions`` are the material's; those that the model was trained on go first. ``isotropic`` is
-    that of its source, ``grey`` whether grey values are wanted.
+    that of its source, ``grey`` whether grey values are wanted. `InputError` as of `check_fit`.
+    """
+    denoiser = load_denoiser(source)
+    check_fit(denoiser, source, len(fractions), isotropic is True, grey)
+    description = {
+        "pixel_block": denoiser.pixel_block,
+        "fractions": denoiser.fractions or fractions,
+        "planes": list(denoiser.planes),
+        "patch": denoiser.patch,
+        "grey": denoiser.grey,
+        "adopted": True,
+    }
+    extra = Path(source) / CHOICE
+    choice = read_json(extra) if extra.exists() else None
+    save_denoiser(folder, denoiser.unet, denoiser.scheduler, description, choice)
+
+
+def check_fit(
+    denoiser: Denoiser, source: str | Path, phases: int, planes_alike: bool, grey: bool
+) -> None:
+    """Whether the denoiser of the folder ``source`` is one of a material's slices, or of its greys.
 
     `InputError` if its channels do not code the material's phases, or if it tells planes apart
     where they are alike, or the other way round.
     """
-    denoiser = load_denoiser(source)
-    phases = len(fractions)
     config = denoiser.unet.config
     if config.out_channels != config.in_channels:
         raise InputError(
@@ -324,20 +342,10 @@ def adopt_model(
             f"model {source}: makes {'grey values' if denoiser.grey else 'labels'}, but "
             f"reconstruct.output is {'grey' if grey else 'labels'}; change it, or the model"
         )
-    if bool(denoiser.planes) == (isotropic is True):
+    if bool(denoiser.planes) == planes_alike:
         knows = "tells planes apart" if denoiser.planes else "knows one plane only"
+        alike = "are alike" if planes_alike else "differ"
         raise InputError(
-            f"model {source}: {knows}, but source.isotropic is {isotropic}; use a model that was "
-            "trained on such a material"
+            f"model {source}: {knows}, but those of the material {alike} (source.isotropic); use a "
+            "model that was trained on such a material"
         )
-    description = {
-        "pixel_block": denoiser.pixel_block,
-        "fractions": denoiser.fractions or fractions,
-        "planes": list(denoiser.planes),
-        "patch": denoiser.patch,
-        "grey": denoiser.grey,
-        "adopted": True,
-    }
-    extra = Path(source) / CHOICE
-    choice = read_json(extra) if extra.exists() else None
-    save_denoiser(folder, denoiser.unet, denoiser.scheduler, description, choice)

@@ -14,8 +14,11 @@ from diffusers.training_utils import EMAModel
 
 from micro3diff import phases
 from micro3diff.denoisers import (
+    Denoiser,
     build_scheduler,
     build_unet,
+    check_fit,
+    load_denoiser,
     memory_format,
     save_denoiser,
     wants_bf16,
@@ -30,6 +33,11 @@ logger = logging.getLogger(__name__)
 
 CHECKPOINTS_KEPT = 2
 LOSS_INTERVAL = 20  # steps per row of the loss curve
+# Settings that a model to train on from brings along.
+OF_THE_START = (
+    *("channels", "attention", "layers", "pixel_block", "prediction", "timesteps"),
+    *("schedule", "beta_start", "beta_end", "zero_terminal_snr"),
+)
 
 
 class Trainer:
@@ -45,6 +53,8 @@ class Trainer:
     settings : the ``train`` section of a material's configuration.
     planes : for each image the number of its plane in `micro3diff.slices.PLANES`; None if all
         planes are alike.
+    start : a denoiser to train on from, with its network, noise schedule and prediction in place of
+        those of the settings; None begins with random weights.
     """
 
     def __init__(
@@ -54,6 +64,7 @@ class Trainer:
         settings: dict,
         device: torch.device,
         planes: np.ndarray | None = None,
+        start: Denoiser | None = None,
     ):
         self.settings = settings
         self.device = device
@@ -61,10 +72,16 @@ class Trainer:
         self.images = torch.from_numpy(images).to(device)
         self.planes = None if planes is None else torch.from_numpy(planes).to(device)
         torch.manual_seed(settings["seed"])
-        self.scheduler = build_scheduler(settings)
-        known = 0 if planes is None else len(PLANES)
-        self.unet = build_unet(settings, images.shape[-1], n_phases, known)
+        if start:
+            self.scheduler, self.pixel_block = start.scheduler, start.pixel_block
+            self.unet = start.unet.train().requires_grad_(True)
+            self.unet.register_to_config(sample_size=images.shape[-1] // self.pixel_block)
+        else:
+            self.scheduler, self.pixel_block = build_scheduler(settings), settings["pixel_block"]
+            known = 0 if planes is None else len(PLANES)
+            self.unet = build_unet(settings, images.shape[-1], n_phases, known)
         self.unet.to(device, memory_format=memory_format(device))
+        self.fingerprint = fingerprint(settings, images, self.unet if start else None)
         self.network = torch.compile(self.unet) if settings["compile"] else self.unet
         self.optimizer = torch.optim.Adam(
             self.unet.parameters(), lr=settings["learning_rate"], fused=True
@@ -95,11 +112,12 @@ class Trainer:
         target = {
             "epsilon": lambda: noise,
             "v_prediction": lambda: signal * noise - sigma * clean,
+            "sample": lambda: clean,
         }[self.scheduler.config.prediction_type]()
         return self._blocks(noisy), time, planes, self._blocks(target)
 
     def _blocks(self, images: torch.Tensor) -> torch.Tensor:
-        blocks = torch.nn.functional.pixel_unshuffle(images, self.settings["pixel_block"])
+        blocks = torch.nn.functional.pixel_unshuffle(images, self.pixel_block)
         return blocks.contiguous(memory_format=memory_format(self.device))
 
     def learning_rate(self) -> float:
@@ -132,7 +150,7 @@ class Trainer:
     def state(self) -> dict:
         """All that `restore` needs."""
         return {
-            "settings": fingerprint(self.settings, self.images),
+            "settings": self.fingerprint,
             "step": self.step,
             "unet": self.unet.state_dict(),
             "optimizer": self.optimizer.state_dict(),
@@ -159,11 +177,16 @@ class Trainer:
         return self.unet
 
 
-def fingerprint(settings: dict, images: torch.Tensor) -> str:
+def fingerprint(settings: dict, images: np.ndarray, start: torch.nn.Module | None = None) -> str:
     """Hash of all that decides the weights; a checkpoint of another training is not resumed."""
-    decisive = {k: v for k, v in settings.items() if k not in ("checkpoint_every", "compile")}
+    idle = ("checkpoint_every", "compile", "start")  # of the start the weights count, not the place
+    decisive = {key: value for key, value in settings.items() if key not in idle}
     text = json.dumps(decisive, sort_keys=True).encode()
-    return hashlib.sha256(text + images.cpu().numpy().tobytes()).hexdigest()
+    digest = hashlib.sha256(text + images.tobytes())
+    if start:
+        for weights in start.state_dict().values():
+            digest.update(weights.cpu().numpy().tobytes())
+    return digest.hexdigest()
 
 
 def checkpoints(folder: Path) -> list[Path]:
@@ -193,7 +216,7 @@ def resume(trainer: Trainer, folder: Path) -> None:
         except Exception as error:  # a truncated file fails in many ways
             logger.warning("checkpoint %s can't be read and is ignored (%s)", path, summary(error))
             continue
-        if found != fingerprint(trainer.settings, trainer.images):
+        if found != trainer.fingerprint:
             logger.warning("checkpoint %s is of other settings or slices and is ignored", path)
             continue
         trainer.restore(state)
@@ -208,6 +231,7 @@ def train(
     *,
     planes: np.ndarray | None = None,
     threshold: float | None = None,
+    start: str | Path | None = None,
     model: str | Path,
     loss_table: str | Path,
     checkpoint_folder: str | Path,
@@ -217,17 +241,24 @@ def train(
 
     A checkpoint is written every ``settings["checkpoint_every"]`` steps and after SIGTERM, which
     ends in `interruption.Interrupted`; if ``checkpoint_folder`` holds one of the same training, it
-    is resumed, the last one included, which is kept. `InputError` if the loss is not finite.
+    is resumed, the last one included, which is kept. `InputError` if the loss is not finite, or if
+    ``start`` is no model of such slices.
 
     Parameters
     ----------
     images : uint8 labels (n, height, width), augmented; planes : see `Trainer`.
     threshold : of grey values, with ``n_phases`` `phases.GREY`: above it is phase 1.
+    start : folder of a model to train on from, see `Trainer`.
     model : folder to write, in diffusers layout, see `micro3diff.denoisers.save_denoiser`.
     loss_table : CSV file to write, columns step, loss (mean over `LOSS_INTERVAL` steps).
     """
     folder = Path(checkpoint_folder)
-    trainer = Trainer(images, n_phases, settings, device, planes)
+    begin = load_denoiser(start, device) if start else None
+    if begin:
+        check_fit(begin, start, n_phases, planes_alike=planes is None, grey=threshold is not None)
+        settings = {key: value for key, value in settings.items() if key not in OF_THE_START}
+        settings["start"] = "/".join(Path(start).parts[-2:])  # a name for people
+    trainer = Trainer(images, n_phases, settings, device, planes, begin)
     resume(trainer, folder)
     with sigterm_noticed() as asked:
         for _ in _training_steps(trainer, folder):
@@ -242,7 +273,7 @@ def train(
     with atomic_path(loss_table) as temporary:
         pd.DataFrame(trainer.losses, columns=["step", "loss"]).to_csv(temporary, index=False)
     description = {
-        "pixel_block": settings["pixel_block"],
+        "pixel_block": trainer.pixel_block,
         "fractions": fractions.tolist(),
         "patch": images.shape[-1],
         "planes": [] if planes is None else list(PLANES),

@@ -122,11 +122,10 @@ def slices(folder, material, source) -> Path:
 def model(folder, material, source, slices) -> Path:
     run(
         "train",
-        Files(slices=slices, about=source.about),
+        Files(slices=slices, about=source.about, start=[]),
         Files(model=folder / "model", loss=folder / "loss.csv"),
         settings=material["train"],
         augment="flips",
-        checkpoints=str(folder / "checkpoints"),
     )
     return folder / "model"
 

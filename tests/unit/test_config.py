@@ -481,6 +481,17 @@ def test_model_replaces_training_settings():
     config.load(minimal(model="models/my_rock", slices__patch=60, train__timesteps=10))
 
 
+def test_a_model_to_start_from_replaces_the_network():
+    """Its own sides and time steps count, and slices may be larger than its training's."""
+    start = str(config.CONFIG_FOLDER.parent / "resources" / "models" / "spheres")
+    other = {"train__channels": [8] * 6, "train__timesteps": 10}
+    config.load(minimal(train__start=start, slices__patch=72, **other))
+    expected = "slices.patch: found 60, expected multiples of 8, by which the network shrinks an"
+    assert expected in message(minimal(train__start=start, slices__patch=60))
+    expected = "materials.my_rock.train.start: no folder 'no/model' (looked in "
+    assert expected in message(minimal(train__start="no/model"))
+
+
 def test_rule_that_is_not_run_needs_no_steps():
     """A short schedule for one rule is no error because of the defaults of another."""
     raw = minimal(train__timesteps=40)

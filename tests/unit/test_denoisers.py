@@ -319,7 +319,7 @@ def test_planes_are_told_apart(tmp_path, train_settings):
     found = [denoiser(noisy, 1.0, plane) for plane in ("yz", "xz", "xy")]
     assert denoiser.patch == 16 and not torch.equal(found[0], found[1])
     assert torch.equal(found[2], load_denoiser(tmp_path / "model")(noisy, 1.0, "xy"))
-    with pytest.raises(InputError, match="tells planes apart, but source.isotropic is True"):
+    with pytest.raises(InputError, match="tells planes apart, but those of the material are alike"):
         adopt_model(tmp_path / "model", tmp_path / "no", [0.7, 0.3])
     adopt_model(tmp_path / "model", tmp_path / "copy", [0.7, 0.3], isotropic=["xy"])
     assert load_denoiser(tmp_path / "copy").planes == ("yz", "xz", "xy")

@@ -31,7 +31,7 @@ class Killed(Exception):
 def run(tmp_path, toy_slices, train_settings, monkeypatch):
     """Train into a folder of tmp_path; killed before the given step if one is given."""
 
-    def run_training(name, kill_at=None, images=toy_slices, n_phases=2, **settings):
+    def run_training(name, kill_at=None, images=toy_slices, n_phases=2, start=None, **settings):
         update = Trainer.update
 
         def update_or_die(self):
@@ -45,6 +45,7 @@ def run(tmp_path, toy_slices, train_settings, monkeypatch):
                 images,
                 n_phases,
                 train_settings | settings,
+                start=start,
                 model=tmp_path / name / "model",
                 loss_table=tmp_path / name / "loss.csv",
                 checkpoint_folder=tmp_path / name / "checkpoints",
@@ -395,3 +396,46 @@ def test_a_network_of_greys(tmp_path, train_settings):
     )
     denoiser = load_denoiser(tmp_path / "model")
     assert denoiser.threshold == 130 and denoiser.grey["mean"] == pytest.approx(images.mean())
+
+
+def test_a_model_to_start_from_is_gone_on_from(run, tmp_path):
+    """After hardly a step the weights are the start's, and more steps move them.
+
+    The network and the noise are the start's too, whatever the settings say.
+    """
+    run("one", pixel_block=2, timesteps=40, ema=0)
+    start = load_denoiser(tmp_path / "one" / "model", precision="fp32")
+    again = {"steps": 1, "learning_rate": 1e-9, "channels": [4], "prediction": "epsilon", "ema": 0}
+    run("two", start=tmp_path / "one" / "model", **again)
+    two = load_denoiser(tmp_path / "two" / "model", precision="fp32")
+    noisy = torch.randn(2, 1, 16, 16)
+    torch.testing.assert_close(two(noisy, 1.0), start(noisy, 1.0), rtol=0, atol=1e-4)
+    assert (two.pixel_block, len(two.sigmas)) == (2, 40)
+    run("three", start=tmp_path / "one" / "model", **again | {"steps": 20, "learning_rate": 1e-2})
+    three = load_denoiser(tmp_path / "three" / "model", precision="fp32")
+    assert (three(noisy, 1.0) - start(noisy, 1.0)).abs().max() > 0.01
+
+
+def test_a_checkpoint_from_another_start_is_ignored(run, tmp_path, caplog):
+    """The start decides the weights; the place where it lies doesn't."""
+    run("one", ema=0)
+    run("other", ema=0, seed=1)
+    moved = shutil.copytree(tmp_path / "one" / "model", tmp_path / "moved")
+    with pytest.raises(Killed):
+        run("two", kill_at=15, checkpoint_every=5, start=tmp_path / "one" / "model")
+    with caplog.at_level(logging.INFO), pytest.raises(Killed):
+        run("two", kill_at=15, checkpoint_every=5, start=moved)
+    assert "resuming at step" in caplog.text
+    caplog.clear()
+    run("two", start=tmp_path / "other" / "model")
+    assert "is of other settings or slices and is ignored" in caplog.text
+
+
+def test_a_start_that_does_not_fit(run, tmp_path, toy_slices):
+    """One line, before the first step."""
+    run("one", steps=1)
+    three = toy_slices.copy()
+    three[:, :5] = 2
+    with pytest.raises(InputError, match="has 1 image channels, expected 3 for 3 phases"):
+        run("two", images=three, n_phases=3, start=tmp_path / "one" / "model")
+    assert not (tmp_path / "two").exists()

@@ -192,6 +192,17 @@ def test_a_model_takes_the_place_of_training(planner):
     assert "results/spheres/loss.csv" not in {file for job in jobs for file in job.input}
 
 
+def test_a_model_to_start_from(planner):
+    """It comes before the training: another model there asks for another training."""
+    (planner.folder / "mine").mkdir()
+    config = {
+        "run": {"materials": ["spheres"], "samples": 1},
+        "materials": {"spheres": {"train": {"start": "mine"}}},
+    }
+    (job,) = (job for job in planner.jobs(config) if job.rule.name == "train")
+    assert "mine" in job.input and "start" not in job.params.settings
+
+
 def test_a_downloaded_file_is_not_fetched_again(planner):
     """With the file in results/downloads nothing asks for the network."""
     config = {"run": {"materials": ["carbonate"]}}

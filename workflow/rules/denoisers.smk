@@ -5,6 +5,7 @@ rule train:
     input:
         slices=rules.slices.output[0],
         about=rules.source.output.about,
+        start=lambda w: MATERIALS[w.material]["train"]["start"] or [],
         # what can't be met is told before the training, and is no part of it
         given=ancient(given_file),
     output:
@@ -25,7 +26,12 @@ rule train:
         mem_mb=16000,
         runtime=1440,
     params:
-        settings=lambda w: MATERIALS[w.material]["train"],
+        # start is an input: where it lies decides nothing
+        settings=lambda w: {
+            key: value
+            for key, value in MATERIALS[w.material]["train"].items()
+            if key != "start"
+        },
         augment=lambda w: MATERIALS[w.material]["slices"]["augment"],
     script:
         "../scripts/train.py"

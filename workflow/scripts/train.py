@@ -25,6 +25,7 @@ if __name__ == "__main__":
         snakemake.params.settings,
         planes=planes,
         threshold=threshold,
+        start=snakemake.input.start,
         model=snakemake.output.model,
         loss_table=snakemake.output.loss,
         # not an output: Snakemake deletes the outputs of a job that fails
