@@ -13,6 +13,7 @@ from micro3diff.benchmark.real import Real, cut_real, read_real, write_real
 from micro3diff.evaluation import curve_table, curve_values, score_images
 from micro3diff.metrics import error_rate, specific_surface, two_point_correlation
 from micro3diff.slices import TRANSFORMS
+from micro3diff.sources import load_source
 from micro3diff.volumes import read_labels, volume_path
 
 HOW = {"phase": 1, "dimension": "auto", "max_lag": 6, "along": "axes"}
@@ -188,6 +189,21 @@ def test_blocks_of_a_cropped_file_are_of_the_whole(tmp_path):
     assert again.kind == "volume"
     np.testing.assert_array_equal(again.samples, real.samples)
     np.testing.assert_array_equal(again.corners, real.corners)
+
+
+@pytest.mark.parametrize(("start", "outside"), [(32, 7), (33, 7), (31, 0)])
+def test_blocks_of_a_coarsened_crop_are_not_held_back(tmp_path, start, outside):
+    """Corners count coarse voxels, as crops do; one that starts inside of one overlaps it."""
+    path = tmp_path / "rock.npy"
+    np.save(path, smooth_labels((64, 64, 64)))
+    settings = {"path": path, "crop": [[start, 64]] * 3, "coarsen": 2}
+    real = cut_real(settings, path, [16] * 3, 16)
+    own = real.corners.tolist().index([0, 0, 0])
+    numbered = np.stack([np.full((16, 16, 16), k, np.uint8) for k in range(8)])
+    source = load_source(settings).labels
+    images, _ = memorisation.held_back(Real("volume", numbered, real.corners), source, ["z"], 500)
+    held = {int(image.max()) for image in images}
+    assert len(held) == outside and own not in held
 
 
 def test_tiles_of_an_image(tmp_path):

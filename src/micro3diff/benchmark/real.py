@@ -31,8 +31,8 @@ class Real:
         "planes" (3, row, column), an image of each of `slices.PLANES`
     samples: uint8 labels, shape (n, *sample)
     corners: place of each sample's first voxel in the source, (n, 3) as (z, y, x) or
-        (image, y, x), negative before its crop; (n, 0) for samples that were generated anew and
-        for planes
+        (image, y, x), negative before its crop, in voxels of the samples; (n, 0) for samples that
+        were generated anew and for planes
     overlapping: whether samples share voxels, so that they differ less than others would
     """
 
@@ -131,8 +131,10 @@ def _cut(source: Source, crop: list | None, shape: list[int], kind: str, fewest:
     ]
     samples = np.stack(blocks)
     starts = [start for start, _ in crop or []]
-    origin = np.array([0] * (3 - len(starts)) + starts)
-    return Real(kind, samples[:, 0] if kind == "image" else samples, corners - origin, overlapping)
+    origin = np.array([0] * (3 - len(starts)) + starts) / source.origin.get("coarsen", 1)
+    # rounded towards the crop's first voxel, since a block that shares part of one still overlaps
+    corners = np.trunc(corners - origin).astype(int)
+    return Real(kind, samples[:, 0] if kind == "image" else samples, corners, overlapping)
 
 
 def _places(shape: tuple[int, ...], sides: list[int]) -> np.ndarray:
