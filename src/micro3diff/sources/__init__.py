@@ -297,10 +297,10 @@ def labels_like(path: str | Path, origin: dict, plane: str, key: str) -> "np.nda
                 f"{key}: {path} has the labels {missing[:4]}, expected those of the source, "
                 f"{values}"
             )
-        labels = np.searchsorted(values, array).astype(np.uint8)
+        labels = np.searchsorted(values, array)
     if "select" in record:
-        labels = np.isin(values, record["select"]).astype(np.uint8)[labels]
-    return coarsened(labels, record.get("coarsen", 1))
+        labels = np.isin(values, record["select"])[labels]
+    return coarsened(labels.astype(np.uint8), record.get("coarsen", 1))
 
 
 def save_source(source: Source, labels: str | Path, about: str | Path) -> None:
