@@ -13,7 +13,7 @@ from micro3diff.benchmark.real import Real, cut_real, read_real, write_real
 from micro3diff.evaluation import curve_table, curve_values, score_images
 from micro3diff.metrics import error_rate, specific_surface, two_point_correlation
 from micro3diff.slices import TRANSFORMS
-from micro3diff.sources import load_source
+from micro3diff.sources import load_source, settings_like
 from micro3diff.volumes import read_labels, volume_path
 
 HOW = {"phase": 1, "dimension": "auto", "max_lag": 6, "along": "axes"}
@@ -204,6 +204,23 @@ def test_blocks_of_a_coarsened_crop_are_not_held_back(tmp_path, start, outside):
     images, _ = memorisation.held_back(Real("volume", numbered, real.corners), source, ["z"], 500)
     held = {int(image.max()) for image in images}
     assert len(held) == outside and own not in held
+
+
+def test_real_blocks_have_the_phases_of_the_crop(tmp_path, caplog):
+    """What lies around it, such as label 0 outside of a sample, shifts no phase and is no block."""
+    path, crop = tmp_path / "rock.npy", [[8, 40]] * 3
+    labels = np.zeros((48, 48, 48), np.uint8)
+    labels[8:40, 8:40, 8:40] = 1 + random_labels(32, 32, 32)
+    np.save(path, labels)
+    settings = {"path": path, "crop": crop, "phases": 2}
+    settings = settings_like(settings, load_source(settings).origin)
+    real = cut_real(settings, path, [16] * 3, 16)
+    assert real.samples.shape == (8, 16, 16, 16)
+    assert "Real samples are of source.crop" in caplog.text
+    for (z, y, x), block in zip(real.corners + 8, real.samples, strict=True):
+        np.testing.assert_array_equal(block, labels[z : z + 16, y : y + 16, x : x + 16] - 1)
+    np.save(path, np.where(labels == 0, 2, labels))
+    assert len(cut_real(settings, path, [16] * 3, 16).samples) == 27, "no other label, all of it"
 
 
 def test_tiles_of_an_image(tmp_path):

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from micro3diff.errors import InputError
+from micro3diff.errors import InputError, OtherLabels
 from micro3diff.files import atomic_path
 from micro3diff.slices import PLANES
 from micro3diff.sources import Source, load_source
@@ -63,8 +63,9 @@ def cut_real(settings: dict, path: str | os.PathLike | None, shape: list[int], p
       seeds
     - images of a generator: 25 groups with other seeds, each of as many images as a volume of
       ``shape`` has planes
-    - volume in a file: disjoint blocks of ``shape``, of the whole file where it was cropped; 25
-      at random places, which may overlap, where fewer than 8 are disjoint
+    - volume in a file: disjoint blocks of ``shape``, of the whole file where it was cropped, unless
+      it has labels that the crop has not; 25 at random places, which may overlap, where fewer than
+      8 are disjoint
     - one image in a file: its disjoint tiles of side ``patch``; several: those images
     - an image of each plane: their tiles, as many of each as the smallest has, matched at random
 
@@ -77,7 +78,13 @@ def cut_real(settings: dict, path: str | os.PathLike | None, shape: list[int], p
     crop = settings.pop("crop", None)
     if settings.get("generator"):
         return _generated(settings, crop, shape)
-    whole = load_source(settings)
+    try:
+        whole = load_source(settings)
+    except OtherLabels as error:
+        if crop is None:
+            raise
+        logger.warning("%s. Real samples are of source.crop alone", error)
+        whole, crop = load_source(settings | {"crop": crop}), None
     if whole.kind == "volume":
         return _cut(whole, crop, shape, "volume", fewest=FEWEST)
     side = [patch, patch] if whole.kind == "image" else whole.labels.shape[1:]

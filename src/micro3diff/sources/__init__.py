@@ -261,13 +261,19 @@ def _fractions(parts: "list[np.ndarray]") -> list[float]:
 def settings_like(settings: dict, origin: dict) -> dict:
     """Settings by which other images are made into labels as the source of this ``origin`` was.
 
-    Greys are split by the source's threshold, whatever Otsu's would be for them; those of
-    ``planes`` have one each, and are what the source was made of.
+    Greys are split by the source's threshold, whatever Otsu's would be for them. Labels become the
+    phases that they are in the source, which has to have them all, unless some are selected. Images
+    of ``planes`` are what the source was made of.
     """
     record = origin.get("planes", {}).get("xy", origin)
-    if "threshold" not in record or settings.get("planes"):
+    if settings.get("planes"):
         return settings
-    return settings | {"segmentation": "threshold", "threshold": record["threshold"]}
+    if "threshold" in record:
+        return settings | {"segmentation": "threshold", "threshold": record["threshold"]}
+    if "values" in record:
+        values = None if "select" in record else record["values"]
+        return settings | {"segmentation": "none", "values": values}
+    return settings
 
 
 def labels_like(path: str | Path, origin: dict, plane: str, key: str) -> "np.ndarray":
