@@ -235,6 +235,32 @@ def test_tiles_of_an_image(tmp_path):
     np.testing.assert_array_equal(large.samples[0], image)
 
 
+@pytest.mark.parametrize("coarsen", [1, 2])
+def test_tiles_of_a_cropped_image_are_of_the_crop(tmp_path, coarsen):
+    """A bar of text below a micrograph is none of its material; tiles hide their own place."""
+    image = np.vstack([random_labels(50, 50), np.ones((14, 50), np.uint8)])
+    tifffile.imwrite(tmp_path / "image.tif", image)
+    settings = {"path": tmp_path / "image.tif", "crop": [[2, 50], [1, 49]], "coarsen": coarsen}
+    settings |= {"phases": 2, "array": "auto"}
+    settings = settings_like(settings, load_source(settings).origin)
+    real = cut_real(settings, settings["path"], [8] * 3, 8)
+    source = load_source(settings).labels
+    assert real.is_the_source and real.samples.shape == ((6 // coarsen) ** 2, 8, 8)
+    tiles, boxes = memorisation.held_back(real, source, [])
+    for tile, box in zip(tiles, boxes, strict=True):
+        np.testing.assert_array_equal(tile, source[None][box][0])
+
+
+def test_images_of_a_cropped_stack_are_of_the_crop(tmp_path):
+    """As those of a single micrograph."""
+    images = random_labels(3, 20, 20)
+    np.save(tmp_path / "images.npy", images)
+    settings = {"array": "stack", "crop": [[1, 3], [0, 14], [2, 16]]}
+    real = cut_real(settings, tmp_path / "images.npy", [8] * 3, 8)
+    np.testing.assert_array_equal(real.samples, images[1:, :14, 2:16])
+    assert real.is_the_source and real.corners.tolist() == [[0, 0, 0], [1, 0, 0]]
+
+
 def test_generators_give_other_samples_of_the_same_settings():
     """At least 25, not among the source's own; images in groups of a volume's planes."""
     spheres = {"shape": [48, 16, 16], "diameter_mean": 6, "diameter_std": 1, "seed": 0}

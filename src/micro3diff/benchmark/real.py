@@ -13,7 +13,7 @@ import numpy as np
 from micro3diff.errors import InputError, OtherLabels
 from micro3diff.files import atomic_path
 from micro3diff.slices import PLANES
-from micro3diff.sources import Source, load_source
+from micro3diff.sources import Source, kind_of, load_source
 
 logger = logging.getLogger("micro3diff")
 
@@ -66,7 +66,7 @@ def cut_real(settings: dict, path: str | os.PathLike | None, shape: list[int], p
     - volume in a file: disjoint blocks of ``shape``, of the whole file where it was cropped, unless
       it has labels that the crop has not; 25 at random places, which may overlap, where fewer than
       8 are disjoint
-    - one image in a file: its disjoint tiles of side ``patch``; several: those images
+    - one image in a file: its disjoint tiles of side ``patch``; several: those images; as cropped
     - an image of each plane: their tiles, as many of each as the smallest has, matched at random
 
     path: the file, None for a generator or planes. Blocks are no larger than the source.
@@ -78,6 +78,9 @@ def cut_real(settings: dict, path: str | os.PathLike | None, shape: list[int], p
     crop = settings.pop("crop", None)
     if settings.get("generator"):
         return _generated(settings, crop, shape)
+    if crop and kind_of(Path(path), len(crop), settings.get("array") or "auto") != "volume":
+        # what is cut off an image may be none of the material, such as a bar of text
+        settings["crop"], crop = crop, None
     try:
         whole = load_source(settings)
     except OtherLabels as error:

@@ -112,7 +112,7 @@ def _read(path: Path, settings: dict, key: str = "source.path") -> tuple["np.nda
     from micro3diff.sources.segmentation import to_labels
 
     array = read_array(path, key)
-    kind = _kind(path, array.ndim, settings.get("array") or "auto")
+    kind = kind_of(path, array.ndim, settings.get("array") or "auto")
     array = _crop(array, settings.get("crop"))
     labels, segmentation = to_labels(array, settings, name=str(path))
     if settings.get("grey"):
@@ -173,7 +173,8 @@ def _read_planes(settings: dict) -> tuple[dict, str, dict]:
     return labels, "planes", {"planes": origins}
 
 
-def _kind(path: Path, dimension: int, wanted: str) -> str:
+def kind_of(path: Path, dimension: int, wanted: str) -> str:
+    """Image, stack or volume, by the axes of the file or folder and the setting ``array``."""
     if wanted not in ("auto", "volume", "stack"):
         raise InputError(f"source.array: found {wanted!r}, expected auto, volume or stack")
     if dimension == 2:
