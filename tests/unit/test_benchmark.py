@@ -13,6 +13,7 @@ from micro3diff.benchmark.real import Real, cut_real, read_real, write_real
 from micro3diff.evaluation import curve_table, curve_values, score_images
 from micro3diff.metrics import error_rate, specific_surface, two_point_correlation
 from micro3diff.slices import TRANSFORMS
+from micro3diff.sources import load_source, settings_like
 from micro3diff.volumes import read_labels, volume_path
 
 HOW = {"phase": 1, "dimension": "auto", "max_lag": 6, "along": "axes"}
@@ -190,6 +191,38 @@ def test_blocks_of_a_cropped_file_are_of_the_whole(tmp_path):
     np.testing.assert_array_equal(again.corners, real.corners)
 
 
+@pytest.mark.parametrize(("start", "outside"), [(32, 7), (33, 7), (31, 0)])
+def test_blocks_of_a_coarsened_crop_are_not_held_back(tmp_path, start, outside):
+    """Corners count coarse voxels, as crops do; one that starts inside of one overlaps it."""
+    path = tmp_path / "rock.npy"
+    np.save(path, smooth_labels((64, 64, 64)))
+    settings = {"path": path, "crop": [[start, 64]] * 3, "coarsen": 2}
+    real = cut_real(settings, path, [16] * 3, 16)
+    own = real.corners.tolist().index([0, 0, 0])
+    numbered = np.stack([np.full((16, 16, 16), k, np.uint8) for k in range(8)])
+    source = load_source(settings).labels
+    images, _ = memorisation.held_back(Real("volume", numbered, real.corners), source, ["z"], 500)
+    held = {int(image.max()) for image in images}
+    assert len(held) == outside and own not in held
+
+
+def test_real_blocks_have_the_phases_of_the_crop(tmp_path, caplog):
+    """What lies around it, such as label 0 outside of a sample, shifts no phase and is no block."""
+    path, crop = tmp_path / "rock.npy", [[8, 40]] * 3
+    labels = np.zeros((48, 48, 48), np.uint8)
+    labels[8:40, 8:40, 8:40] = 1 + random_labels(32, 32, 32)
+    np.save(path, labels)
+    settings = {"path": path, "crop": crop, "phases": 2}
+    settings = settings_like(settings, load_source(settings).origin)
+    real = cut_real(settings, path, [16] * 3, 16)
+    assert real.samples.shape == (8, 16, 16, 16)
+    assert "Real samples are of source.crop" in caplog.text
+    for (z, y, x), block in zip(real.corners + 8, real.samples, strict=True):
+        np.testing.assert_array_equal(block, labels[z : z + 16, y : y + 16, x : x + 16] - 1)
+    np.save(path, np.where(labels == 0, 2, labels))
+    assert len(cut_real(settings, path, [16] * 3, 16).samples) == 27, "no other label, all of it"
+
+
 def test_tiles_of_an_image(tmp_path):
     """A single micrograph has its disjoint tiles, blocks no larger than it is."""
     image = random_labels(20, 27)
@@ -200,6 +233,32 @@ def test_tiles_of_an_image(tmp_path):
         np.testing.assert_array_equal(tile, image[y : y + 8, x : x + 8])
     large = cut_real({"crop": None}, tmp_path / "image.tif", [64] * 3, 64)
     np.testing.assert_array_equal(large.samples[0], image)
+
+
+@pytest.mark.parametrize("coarsen", [1, 2])
+def test_tiles_of_a_cropped_image_are_of_the_crop(tmp_path, coarsen):
+    """A bar of text below a micrograph is none of its material; tiles hide their own place."""
+    image = np.vstack([random_labels(50, 50), np.ones((14, 50), np.uint8)])
+    tifffile.imwrite(tmp_path / "image.tif", image)
+    settings = {"path": tmp_path / "image.tif", "crop": [[2, 50], [1, 49]], "coarsen": coarsen}
+    settings |= {"phases": 2, "array": "auto"}
+    settings = settings_like(settings, load_source(settings).origin)
+    real = cut_real(settings, settings["path"], [8] * 3, 8)
+    source = load_source(settings).labels
+    assert real.is_the_source and real.samples.shape == ((6 // coarsen) ** 2, 8, 8)
+    tiles, boxes = memorisation.held_back(real, source, [])
+    for tile, box in zip(tiles, boxes, strict=True):
+        np.testing.assert_array_equal(tile, source[None][box][0])
+
+
+def test_images_of_a_cropped_stack_are_of_the_crop(tmp_path):
+    """As those of a single micrograph."""
+    images = random_labels(3, 20, 20)
+    np.save(tmp_path / "images.npy", images)
+    settings = {"array": "stack", "crop": [[1, 3], [0, 14], [2, 16]]}
+    real = cut_real(settings, tmp_path / "images.npy", [8] * 3, 8)
+    np.testing.assert_array_equal(real.samples, images[1:, :14, 2:16])
+    assert real.is_the_source and real.corners.tolist() == [[0, 0, 0], [1, 0, 0]]
 
 
 def test_generators_give_other_samples_of_the_same_settings():

@@ -67,6 +67,14 @@ def test_greys_are_segmented_as_the_source_was(anchor):
     assert np.array_equal(greys, (image * (255 / 110)).round())
 
 
+def test_one_of_many_labels_is_selected(anchor):
+    """Labels of a source, such as grains, may be more than the 256 numbers of a phase."""
+    image = np.arange(120, dtype=np.uint16).reshape(10, 12) * 3
+    origin = {"segmentation": "none", "values": list(range(400)), "select": 300}
+    (labels,) = read_anchors([anchor("z", 0, image)], SHAPE, origin).values()
+    assert labels.dtype == np.uint8 and np.array_equal(labels, image == 300)
+
+
 def test_each_plane_has_its_threshold(anchor):
     """Where each plane of the source is an image of its own."""
     image = np.tile(np.arange(12, dtype=np.uint8) * 10, (10, 1))

@@ -383,7 +383,26 @@ def test_other_images_are_split_by_the_threshold_of_the_source(tmp_path):
     origin = load_source({"path": tmp_path / "dark.tif"}).origin
     like = settings_like({"path": tmp_path / "bright.tif"}, origin)
     assert np.array_equal(load_source(like).labels, image + 50 > origin["threshold"])
-    assert settings_like({"path": "a"}, {"values": [0, 1]}) == {"path": "a"}
+    assert settings_like({"path": "a"}, {"generator": "spheres"}) == {"path": "a"}
+
+
+def test_other_images_have_the_phases_of_the_source(tmp_path):
+    """By the labels of the source, though theirs would be ranked otherwise, or taken for greys."""
+    volume = np.arange(12**3).reshape(12, 12, 12) % 3
+    np.save(tmp_path / "crop.npy", np.where(volume == 0, 2, volume))
+    np.save(tmp_path / "known.npy", volume)
+    origin = load_source({"path": tmp_path / "crop.npy", "phases": 2}).origin
+    like = settings_like({"path": tmp_path / "crop.npy", "phases": 2}, origin)
+    assert np.array_equal(load_source(like).labels, volume != 1)
+    with pytest.raises(
+        InputError,
+        match=r"known.npy: has the labels \[0\], expected those of the source, \[1, 2\]; correct",
+    ):
+        load_source(like | {"path": tmp_path / "known.npy"})
+    np.save(tmp_path / "many.npy", np.where(volume == 0, np.arange(12)[:, None] + 3, volume))
+    selected = {"path": tmp_path / "crop.npy", "select": 1}
+    like = settings_like(selected, load_source(selected).origin)
+    assert np.array_equal(load_source(like | {"path": tmp_path / "many.npy"}).labels, volume == 1)
 
 
 def test_greys_are_kept(tmp_path):

@@ -374,6 +374,20 @@ def test_a_benchmark_without_cases_says_so(planner, capsys):
     assert "Error: benchmark.cases: is empty" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("isotropic", [False, ["xy"], None])
+def test_a_benchmark_of_an_anisotropic_material_says_so(planner, tmp_path, capsys, isotropic):
+    """Floor and errors would be of all planes at once; None is the default, with three images."""
+    file = tmp_path / "rock.tif"
+    file.touch()
+    images = {"planes": dict.fromkeys(("xy", "xz", "yz"), str(file))}
+    source = images if isotropic is None else {"path": str(file), "isotropic": isotropic}
+    asked = benchmark_config() | {"materials": {"rock": {"source": source}}}
+    asked["run"]["materials"] = ["rock"]
+    with pytest.raises(SystemExit):
+        planner.jobs(asked, targets=("benchmark_samplers",))
+    assert "benchmark: rock differs from plane to plane" in capsys.readouterr().err
+
+
 # Each axis by itself
 
 

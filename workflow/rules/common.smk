@@ -331,10 +331,11 @@ def benchmark_results(wildcards):
             "see config/benchmarks.yaml"
         )
     for name in MATERIALS:
-        if MATERIALS[name]["source"].get("planes"):
+        if is_anisotropic(name):
             stop(
-                f"benchmark: {name} is known from an image of each plane, whose errors are those "
-                "along each axis: leave it out of run.materials, and run `snakemake directions`"
+                f"benchmark: {name} differs from plane to plane (source.planes or "
+                "source.isotropic), expected a material that is alike in all: leave it out of "
+                "run.materials, and run `snakemake directions` for its errors along each axis"
             )
     tables = ["samplers.csv", "denoisers.csv", "memorisation.csv"]
     tables += ["sources.csv"] if KNOWN_IN_3D else []

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import numpy as np
 
-from micro3diff.errors import InputError
+from micro3diff.errors import InputError, OtherLabels
 from micro3diff.files import atomic_path
 from micro3diff.slices import PLANES
-from micro3diff.sources import Source, load_source
+from micro3diff.sources import Source, kind_of, load_source
 
 logger = logging.getLogger("micro3diff")
 
@@ -31,8 +31,8 @@ class Real:
         "planes" (3, row, column), an image of each of `slices.PLANES`
     samples: uint8 labels, shape (n, *sample)
     corners: place of each sample's first voxel in the source, (n, 3) as (z, y, x) or
-        (image, y, x), negative before its crop; (n, 0) for samples that were generated anew and
-        for planes
+        (image, y, x), negative before its crop, in voxels of the samples; (n, 0) for samples that
+        were generated anew and for planes
     overlapping: whether samples share voxels, so that they differ less than others would
     """
 
@@ -63,9 +63,10 @@ def cut_real(settings: dict, path: str | os.PathLike | None, shape: list[int], p
       seeds
     - images of a generator: 25 groups with other seeds, each of as many images as a volume of
       ``shape`` has planes
-    - volume in a file: disjoint blocks of ``shape``, of the whole file where it was cropped; 25
-      at random places, which may overlap, where fewer than 8 are disjoint
-    - one image in a file: its disjoint tiles of side ``patch``; several: those images
+    - volume in a file: disjoint blocks of ``shape``, of the whole file where it was cropped, unless
+      it has labels that the crop has not; 25 at random places, which may overlap, where fewer than
+      8 are disjoint
+    - one image in a file: its disjoint tiles of side ``patch``; several: those images; as cropped
     - an image of each plane: their tiles, as many of each as the smallest has, matched at random
 
     path: the file, None for a generator or planes. Blocks are no larger than the source.
@@ -77,7 +78,16 @@ def cut_real(settings: dict, path: str | os.PathLike | None, shape: list[int], p
     crop = settings.pop("crop", None)
     if settings.get("generator"):
         return _generated(settings, crop, shape)
-    whole = load_source(settings)
+    if crop and kind_of(Path(path), len(crop), settings.get("array") or "auto") != "volume":
+        # what is cut off an image may be none of the material, such as a bar of text
+        settings["crop"], crop = crop, None
+    try:
+        whole = load_source(settings)
+    except OtherLabels as error:
+        if crop is None:
+            raise
+        logger.warning("%s. Real samples are of source.crop alone", error)
+        whole, crop = load_source(settings | {"crop": crop}), None
     if whole.kind == "volume":
         return _cut(whole, crop, shape, "volume", fewest=FEWEST)
     side = [patch, patch] if whole.kind == "image" else whole.labels.shape[1:]
@@ -131,8 +141,10 @@ def _cut(source: Source, crop: list | None, shape: list[int], kind: str, fewest:
     ]
     samples = np.stack(blocks)
     starts = [start for start, _ in crop or []]
-    origin = np.array([0] * (3 - len(starts)) + starts)
-    return Real(kind, samples[:, 0] if kind == "image" else samples, corners - origin, overlapping)
+    origin = np.array([0] * (3 - len(starts)) + starts) / source.origin.get("coarsen", 1)
+    # rounded towards the crop's first voxel, since a block that shares part of one still overlaps
+    corners = np.trunc(corners - origin).astype(int)
+    return Real(kind, samples[:, 0] if kind == "image" else samples, corners, overlapping)
 
 
 def _places(shape: tuple[int, ...], sides: list[int]) -> np.ndarray:

@@ -112,7 +112,7 @@ def _read(path: Path, settings: dict, key: str = "source.path") -> tuple["np.nda
     from micro3diff.sources.segmentation import to_labels
 
     array = read_array(path, key)
-    kind = _kind(path, array.ndim, settings.get("array") or "auto")
+    kind = kind_of(path, array.ndim, settings.get("array") or "auto")
     array = _crop(array, settings.get("crop"))
     labels, segmentation = to_labels(array, settings, name=str(path))
     if settings.get("grey"):
@@ -173,7 +173,8 @@ def _read_planes(settings: dict) -> tuple[dict, str, dict]:
     return labels, "planes", {"planes": origins}
 
 
-def _kind(path: Path, dimension: int, wanted: str) -> str:
+def kind_of(path: Path, dimension: int, wanted: str) -> str:
+    """Image, stack or volume, by the axes of the file or folder and the setting ``array``."""
     if wanted not in ("auto", "volume", "stack"):
         raise InputError(f"source.array: found {wanted!r}, expected auto, volume or stack")
     if dimension == 2:
@@ -261,13 +262,19 @@ def _fractions(parts: "list[np.ndarray]") -> list[float]:
 def settings_like(settings: dict, origin: dict) -> dict:
     """Settings by which other images are made into labels as the source of this ``origin`` was.
 
-    Greys are split by the source's threshold, whatever Otsu's would be for them; those of
-    ``planes`` have one each, and are what the source was made of.
+    Greys are split by the source's threshold, whatever Otsu's would be for them. Labels become the
+    phases that they are in the source, which has to have them all, unless some are selected. Images
+    of ``planes`` are what the source was made of.
     """
     record = origin.get("planes", {}).get("xy", origin)
-    if "threshold" not in record or settings.get("planes"):
+    if settings.get("planes"):
         return settings
-    return settings | {"segmentation": "threshold", "threshold": record["threshold"]}
+    if "threshold" in record:
+        return settings | {"segmentation": "threshold", "threshold": record["threshold"]}
+    if "values" in record:
+        values = None if "select" in record else record["values"]
+        return settings | {"segmentation": "none", "values": values}
+    return settings
 
 
 def labels_like(path: str | Path, origin: dict, plane: str, key: str) -> "np.ndarray":
@@ -297,10 +304,10 @@ def labels_like(path: str | Path, origin: dict, plane: str, key: str) -> "np.nda
                 f"{key}: {path} has the labels {missing[:4]}, expected those of the source, "
                 f"{values}"
             )
-        labels = np.searchsorted(values, array).astype(np.uint8)
+        labels = np.searchsorted(values, array)
     if "select" in record:
-        labels = np.isin(values, record["select"]).astype(np.uint8)[labels]
-    return coarsened(labels, record.get("coarsen", 1))
+        labels = np.isin(values, record["select"])[labels]
+    return coarsened(labels.astype(np.uint8), record.get("coarsen", 1))
 
 
 def save_source(source: Source, labels: str | Path, about: str | Path) -> None:

@@ -4,7 +4,7 @@ import logging
 
 import numpy as np
 
-from micro3diff.errors import InputError
+from micro3diff.errors import InputError, OtherLabels
 
 logger = logging.getLogger("micro3diff")
 
@@ -23,9 +23,11 @@ def to_labels(array: np.ndarray, settings: dict, name: str = "source") -> tuple[
     - threshold: grey value; greater ones are phase 1. Given alone it means segmentation: threshold
     - select: stored label(s) that become phase 1, all else 0. Of a segmented image, 0 or 1
     - phases: number of phases expected in the result
+    - values: the stored labels of another array, by whose ranks these become phases
 
     Stored labels are ranked: 0 and 255 become 0 and 1. Raises InputError for one phase, and for
-    another number of phases than declared; ``name`` is what the message calls the array.
+    another number of phases than declared, OtherLabels for a label that is none of ``values``;
+    ``name`` is what the message calls the array.
     """
     values = np.unique(array)
     if len(values) < 2:
@@ -72,6 +74,13 @@ def _names_labels(settings: dict) -> bool:
 
 
 def _ranked(array, values, settings, name) -> tuple[np.ndarray, np.ndarray]:
+    if (known := settings.get("values")) is not None:
+        if others := sorted(set(values.tolist()) - set(known)):
+            raise OtherLabels(
+                f"{name}: has the labels {others[:4]}, expected those of the source, {known}; "
+                "correct the file, or choose labels with source.select"
+            )
+        values = np.array(known)
     selected = settings.get("select") is not None
     most = MOST_LABELS if selected else max(MAX_LABELS, settings.get("phases") or 0)
     if len(values) > most:
