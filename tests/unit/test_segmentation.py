@@ -46,6 +46,17 @@ def test_a_threshold_is_taken_as_it_is():
     assert np.array_equal(to_labels(THREE, {"threshold": 1})[0], THREE > 1)
 
 
+def test_labels_of_another_array_are_its_phases():
+    """By their values; as many of other numbers by rank; more are refused, as one has no phase."""
+    array = np.array([[1, 1, 2], [2, 1, 2]])
+    known = {"segmentation": "none", "values": [0, 1, 2]}
+    assert to_labels(array, known)[0].tolist() == array.tolist()
+    known["values"] = [0, 255]
+    assert to_labels(array, known)[0].tolist() == (array - 1).tolist()
+    with pytest.raises(InputError, match=r"has the labels \[0\], expected those of the source"):
+        to_labels(np.array([[0, 1, 2]]), known | {"values": [1, 2]})
+
+
 def test_few_values_can_be_declared_grey():
     """Segmentation otsu overrules the guess that few values are labels."""
     assert to_labels(THREE * 10, {"segmentation": "otsu"})[0].max() == 1

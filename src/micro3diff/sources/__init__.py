@@ -263,8 +263,7 @@ def settings_like(settings: dict, origin: dict) -> dict:
     """Settings by which other images are made into labels as the source of this ``origin`` was.
 
     Greys are split by the source's threshold, whatever Otsu's would be for them. Labels become the
-    phases that they are in the source, which has to have them all, unless some are selected. Images
-    of ``planes`` are what the source was made of.
+    phases that they are in the source. Images of ``planes`` are what the source was made of.
     """
     record = origin.get("planes", {}).get("xy", origin)
     if settings.get("planes"):

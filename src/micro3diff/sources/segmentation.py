@@ -23,10 +23,11 @@ def to_labels(array: np.ndarray, settings: dict, name: str = "source") -> tuple[
     - threshold: grey value; greater ones are phase 1. Given alone it means segmentation: threshold
     - select: stored label(s) that become phase 1, all else 0. Of a segmented image, 0 or 1
     - phases: number of phases expected in the result
-    - values: the stored labels of another array, by whose ranks these become phases
+    - values: the stored labels of another array, by whose ranks these become phases; as many labels
+      of other numbers become the same phases
 
     Stored labels are ranked: 0 and 255 become 0 and 1. Raises InputError for one phase, and for
-    another number of phases than declared, OtherLabels for a label that is none of ``values``;
+    another number of phases than declared, OtherLabels for labels that are none of ``values``;
     ``name`` is what the message calls the array.
     """
     values = np.unique(array)
@@ -75,12 +76,13 @@ def _names_labels(settings: dict) -> bool:
 
 def _ranked(array, values, settings, name) -> tuple[np.ndarray, np.ndarray]:
     if (known := settings.get("values")) is not None:
-        if others := sorted(set(values.tolist()) - set(known)):
+        others = sorted(set(values.tolist()) - set(known))
+        if others and len(values) != len(known):
             raise OtherLabels(
                 f"{name}: has the labels {others[:4]}, expected those of the source, {known}; "
                 "correct the file, or choose labels with source.select"
             )
-        values = np.array(known)
+        values = values if others else np.array(known)
     selected = settings.get("select") is not None
     most = MOST_LABELS if selected else max(MAX_LABELS, settings.get("phases") or 0)
     if len(values) > most:
