@@ -37,6 +37,7 @@ def make_volumes(
     slices: str | os.PathLike,
     source: dict,
     given: str | os.PathLike | None = None,
+    slices_per_pass: int = 64,
     seconds: float = SECONDS,
 ) -> None:
     """Reconstruct the volumes of ``samples`` beside ``runs``, then write that table of them.
@@ -50,6 +51,7 @@ def make_volumes(
         (`micro3diff.choice`).
     slices : TIFF of the training slices; source : what is known of their source (source.json).
     given : file of `micro3diff.given.write_given`, if slices of the volumes are given.
+    slices_per_pass : slices that the network takes at once, which decides on no volume.
     runs : CSV with the columns ``sample,seed,network_passes,wall_seconds,device,sha256``.
     """
     inputs = {
@@ -83,6 +85,7 @@ def make_volumes(
                     voxel_size=source["voxel_size"],
                     unit=source["unit"],
                     anchors=anchors,
+                    slices_per_pass=slices_per_pass,
                     checkpoint=state,
                 )
             rows.append({"sample": sample} | read_json(about))

@@ -130,6 +130,7 @@ def choose(
     labels: np.ndarray,
     phase: int,
     path: str | os.PathLike,
+    slices_per_pass: int = 64,
     seconds: float = SECONDS,
 ) -> None:
     """Write the choice as JSON: ``settings``, what was ``tried``, ``seeds`` and ``volumes``.
@@ -170,7 +171,7 @@ def choose(
         tried = settings | candidate
         made = known.setdefault(json.dumps(candidate), [])
         for one in seeds[len(made) : count]:
-            rule = plane_rule(denoiser, tried, one, material)
+            rule = plane_rule(denoiser, tried, one, material, slices_per_pass=slices_per_pass)
             labels, _ = run_sampler(denoiser, rule, tried["shape"], tried, one)
             made.append(labels)
             checkpoint.keep(known)

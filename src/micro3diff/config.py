@@ -93,13 +93,14 @@ def cases(config: dict) -> list[tuple[str, int]]:
 
 
 def reconstruction_settings(material: dict, rule: str, n_h: int, steps: int | None = None) -> dict:
-    """All settings of one reconstruction, from a loaded material: a flat dict for JSON.
+    """All that decides on one reconstruction, from a loaded material: a flat dict for JSON.
 
-    Those that all rules share, rule, n_h, and the settings of that rule; ``steps`` in place of its
-    own.
+    Those settings that all rules share, rule, n_h, and the settings of that rule; ``steps`` in
+    place of its own. Not ``slices_per_pass``, a matter of memory as the device is.
     """
     settings = material["reconstruct"]
-    common = {key: value for key, value in settings.items() if key not in RULES}
+    left_out = (*RULES, "slices_per_pass")
+    common = {key: value for key, value in settings.items() if key not in left_out}
     common["periodic"] = common["periodic"] or [rule == "evidence"] * 3
     own = {key: value for key, value in settings[rule].items() if key != "choose"}
     if steps is not None:

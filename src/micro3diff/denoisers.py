@@ -176,6 +176,11 @@ def choose_device(config: dict) -> torch.device:
     return torch.device(name)
 
 
+def slices_per_pass(config: dict, material: str) -> int:
+    """The setting ``reconstruct.slices_per_pass`` of a material, taken as `choose_device` is."""
+    return config["materials"][material]["reconstruct"]["slices_per_pass"]
+
+
 def build_unet(settings: dict, patch: int, phases: int, planes: int = 0) -> UNet2DModel:
     """A new U-Net from a material's ``train`` settings, for images of ``patch`` pixels.
 

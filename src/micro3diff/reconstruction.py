@@ -38,16 +38,16 @@ def plane_rule(
     seed: int,
     material: "Material | None" = None,
     anchors: dict | None = None,
+    *,
+    slices_per_pass: int = 64,
 ):
     """The 3D denoiser that a case's settings ask for.
 
     The ``material`` is what the fractions and the rule ``evidence`` need; ``anchors`` are labels by
-    (axis, index).
+    (axis, index); ``slices_per_pass`` is for `windows.for_shape`.
     """
     whole = settings["whole_planes"]
-    any_size, count = windows.for_shape(
-        denoiser, settings["shape"], settings["slices_per_pass"], whole
-    )
+    any_size, count = windows.for_shape(denoiser, settings["shape"], slices_per_pass, whole)
     shared = {
         "slices_per_pass": count,
         "periodic": settings["periodic"],
@@ -336,16 +336,19 @@ def reconstruct(
     voxel_size: float | None,
     unit: str,
     anchors: dict | None = None,
+    slices_per_pass: int = 64,
     checkpoint: Checkpoint | None = None,
 ) -> None:
     """Reconstruct one volume; write it as TIFF and its provenance as JSON.
 
-    anchors : see `plane_rule`.
+    anchors, slices_per_pass : see `plane_rule`.
     known : its `provenance`, whose ``settings`` leave no choice open.
     checkpoint : where the state is kept from which a later call goes on.
     """
     settings, seed = known["settings"], known["seed"]
-    denoise = plane_rule(denoiser, settings, seed, material, anchors)
+    denoise = plane_rule(
+        denoiser, settings, seed, material, anchors, slices_per_pass=slices_per_pass
+    )
     shape = settings["shape"]
     labels, run = run_sampler(denoiser, denoise, shape, settings, seed, checkpoint=checkpoint)
     description = known | {"target_fractions": denoise.target} | run
@@ -399,6 +402,7 @@ def trace(
     slices: str | os.PathLike,
     source: dict,
     anchors: dict | None = None,
+    slices_per_pass: int = 64,
 ) -> None:
     """Reconstruct a volume and keep snapshots of its reverse process, evenly spaced in time.
 
@@ -407,7 +411,9 @@ def trace(
     """
     material = read_material(slices, source)
     denoiser = load_for(model, settings, precision, device)
-    denoise = plane_rule(denoiser, settings, seed, material, anchors)
+    denoise = plane_rule(
+        denoiser, settings, seed, material, anchors, slices_per_pass=slices_per_pass
+    )
     steps = len(noise_levels(denoiser, settings))
     wanted = set(np.linspace(0, steps - 1, SNAPSHOTS).round().astype(int).tolist())
     kept: dict[str, list] = {"noisy": [], "denoised": [], "sigma": [], "plane": []}

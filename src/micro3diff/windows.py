@@ -59,14 +59,15 @@ def for_shape(denoiser, shape: Sequence[int], slices_per_pass: int, whole: bool 
     """A denoiser that takes the slices of a volume of ``shape``, and how many of them at once.
 
     denoiser : `micro3diff.denoisers.Denoiser`.
-    slices_per_pass : slices of the size that it was trained on that the memory has room for.
-    whole : no windows, where the network and the memory allow that.
+    slices_per_pass : slices of the size that it was trained on that the memory has room for; it
+        decides on no result, so of larger slices one goes through at least.
+    whole : no windows, where the network allows that.
     """
     if max(shape) <= denoiser.patch:
         return denoiser, slices_per_pass
     largest = math.prod(sorted(shape)[1:])
     room = slices_per_pass * denoiser.patch**2
     fits = all(side % denoiser.multiple == 0 for side in shape)
-    if whole and denoiser.convolutional and fits and largest <= room:
+    if whole and denoiser.convolutional and fits:
         return denoiser, max(1, room // largest)
     return Windows(denoiser, denoiser.patch), slices_per_pass

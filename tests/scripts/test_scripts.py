@@ -53,12 +53,15 @@ class Files(list):
 
 def run(rule: str, input: Files, output: Files, mirror: str | None = None, **params) -> None:
     """Run a rule's script as Snakemake does, and put back what `configure_logging` changes."""
+    config_run = {"device": "cpu", "mirror": mirror, "checkpoint_minutes": 5}
+    config_materials = {"balls": {"reconstruct": {"slices_per_pass": 2}}}
     log = Path(output[0]).parent / "logs" / f"{rule}.log"
     snakemake = SimpleNamespace(
         input=input,
         output=output,
         params=SimpleNamespace(**params),
-        config={"run": {"device": "cpu", "mirror": mirror, "checkpoint_minutes": 5}},
+        config={"run": config_run, "materials": config_materials},
+        wildcards=SimpleNamespace(material="balls"),
         log=[str(log)],
         threads=1,
     )
@@ -139,7 +142,6 @@ def check_2d(folder, material, model, slices) -> Files:
         files,
         settings=material["check"],
         precision="fp32",
-        slices_per_pass=2,
         seed=0,
     )
     return files
@@ -231,7 +233,7 @@ def timings(folder, volumes, check_2d) -> Path:
 def trace(folder, material, model, slices, source) -> Path:
     path = folder / "trace.npz"
     settings = config.reconstruction_settings(material, "alternate", 0)
-    options = {"precision": "fp32", "seed": 0}
+    options = {"precision": "fp32", "seed": 0, "material": "balls"}
     inputs = Files(model=model, slices=slices, source=source.about, choice=[], given=[])
     run("trace", inputs, Files(path), settings=settings, **options)
     return path

@@ -35,7 +35,7 @@ def job(tmp_path, model_folder, material, monkeypatch):
     monkeypatch.setattr(batch, "reconstruct", counted)
 
     def run(samples=3, *, first=0, folder="case", texture=0, seed=10, rule="evidence", **changes):
-        source = changes.pop("source", SOURCE)
+        source, per_pass = changes.pop("source", SOURCE), changes.pop("slices_per_pass", 64)
         made.clear()
         rng = np.random.default_rng(texture)
         tifffile.imwrite(slices, (rng.random((5, 16, 16)) < 0.25).astype(np.uint8))
@@ -51,6 +51,7 @@ def job(tmp_path, model_folder, material, monkeypatch):
             device=torch.device("cpu"),
             slices=slices,
             source=source,
+            slices_per_pass=per_pass,
             seconds=0,
         )
         return list(made)
@@ -80,6 +81,34 @@ def test_more_volumes_are_made_and_no_others(job):
     assert volume_path(job.folder / "x", 0).stat().st_mtime_ns == before
     volume_path(job.folder / "x", 2).unlink()
     assert job(4) == [12] and job(3) == []
+
+
+def test_a_volume_is_kept_when_fewer_slices_go_through_the_network(job, monkeypatch):
+    """What is lowered for want of memory throws no volume away, nor the state of a half one."""
+    assert len(job(1)) == 1
+    assert job(2, slices_per_pass=2) == [11]
+    real = reconstruction.plane_rule
+
+    def out_of_memory(*args, **options):
+        denoise = real(*args, **options)
+        inner = denoise.denoise
+
+        def denoised(volume, sigma, turn):
+            if sigma < 1 and options["slices_per_pass"] == 64:
+                raise torch.OutOfMemoryError
+            begun.append(turn)
+            return inner(volume, sigma, turn)
+
+        denoise.denoise = denoised
+        return denoise
+
+    begun = []
+    monkeypatch.setattr(reconstruction, "plane_rule", out_of_memory)
+    with pytest.raises(torch.OutOfMemoryError):
+        job(3)
+    half = len(begun)
+    assert half and job(3, slices_per_pass=2) == [12]
+    assert len(begun) == 4, "a step was made twice or left out"
 
 
 def test_tables_tell_the_truth(job):
@@ -160,8 +189,8 @@ def test_a_volume_goes_on_within_itself(job, monkeypatch, rule):
     assert job(2, folder="quiet", rule=rule, **quiet) == [10, 11]
     real, passes = reconstruction.plane_rule, []
 
-    def rule_that_is_stopped(*args):
-        denoise = real(*args)
+    def rule_that_is_stopped(*args, **options):
+        denoise = real(*args, **options)
         inner = denoise.denoise
 
         def counted(*args):

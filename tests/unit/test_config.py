@@ -99,6 +99,7 @@ def test_readme_examples_load(folder):
     assert len(examples) >= 5
     for name in ("anode", "top", "side", "separator", "top_section", "foam"):
         (folder / f"{name}.tif").touch()
+    (folder / "resources").symlink_to(config.CONFIG_FOLDER.parent / "resources")
     for text in examples:
         example = yaml.safe_load(text)
         raw = config._merged(copy.deepcopy(PAPER), example)
@@ -216,13 +217,13 @@ def test_unselected_materials_may_be_incomplete():
 
 
 def test_reconstruction_settings():
-    """One flat dict holds what a reconstruction depends on."""
+    """One flat dict holds what a reconstruction depends on, and nothing else."""
     rock = config.load(minimal(reconstruct__alternate__order="random"))["materials"]["my_rock"]
     settings = config.reconstruction_settings(rock, "alternate", 3)
     assert settings["rule"] == "alternate"
     assert settings["n_h"] == 3
     assert settings["shape"] == [64, 64, 64]
-    assert settings["slices_per_pass"] == 64
+    assert "slices_per_pass" not in settings
     assert settings["order"] == "random"
     assert "weight" not in settings
     evidence = config.reconstruction_settings(rock, "evidence", 0)

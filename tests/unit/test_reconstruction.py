@@ -73,7 +73,9 @@ def slices(tmp_path):
 def job(tmp_path, model_folder, material, slices):
     """Reconstruct a volume; returns its path and its provenance."""
 
-    def run_job(name="volume", rule="evidence", n_h=0, seed=1, model=model_folder, **changes):
+    def run_job(
+        name="volume", rule="evidence", n_h=0, seed=1, model=model_folder, per_pass=64, **changes
+    ):
         table = tmp_path / "results" / name / "volumes_000-000.csv"
         make_volumes(
             model,
@@ -85,6 +87,7 @@ def job(tmp_path, model_folder, material, slices):
             device=CPU,
             slices=slices,
             source=SOURCE,
+            slices_per_pass=per_pass,
         )
         path = volume_path(table, 0)
         return path, json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
@@ -153,7 +156,7 @@ def test_mending(job, model_folder, material):
 
 def test_slices_per_pass_does_not_change_the_volume(job):
     """A volume that must go through the network in parts is the same one."""
-    whole, parts = (read_labels(job(f"v{n}", slices_per_pass=n)[0]) for n in (64, 3))
+    whole, parts = (read_labels(job(f"v{n}", per_pass=n)[0]) for n in (64, 3))
     assert (whole != parts).mean() < 0.01  # rounding may decide a voxel on the edge
 
 
@@ -198,10 +201,12 @@ def test_settings_reach_the_rule(model_folder, material):
     """Each key of the configuration is what the rule works with."""
     denoiser = load_denoiser(model_folder)
     settings = reconstruction_settings(material, "evidence", 0) | CHOICE
-    changes = {"weight": 0.9, "blend": 0.3, "alternate_below": 0.2, "slices_per_pass": 5}
+    changes = {"weight": 0.9, "blend": 0.3, "alternate_below": 0.2}
     changes["periodic"] = (True, False, True)
-    rule = plane_rule(denoiser, settings | changes | {"slab": 70}, seed=3, material=MATERIAL)
+    settings_given = settings | changes | {"slab": 70}
+    rule = plane_rule(denoiser, settings_given, 3, MATERIAL, slices_per_pass=5)
     assert type(rule) is Evidence and rule.fractions == [0.7, 0.3]
+    assert rule.slices_per_pass == 5
     assert {key: getattr(rule, key) for key in changes} == changes
     held = plane_rule(denoiser, settings | {"volume_fraction": 0.4}, 0, MATERIAL)
     assert rule.target != [0.75, 0.25] and held.target == [0.6, 0.4]

@@ -48,16 +48,19 @@ def test_a_constant_stays_one():
 
 
 def test_when_windows_are_used():
-    """Never within the size of the training; a whole plane only if asked for and if it fits."""
+    """Never within the size of the training; a whole plane only if asked for and if it fits.
+
+    How much room the memory has decides on how many slices at once, and on no result.
+    """
     denoiser = SimpleNamespace(patch=64, multiple=8, convolutional=True)
     assert for_shape(denoiser, [64, 40, 64], 10) == (denoiser, 10)
     found, count = for_shape(denoiser, [128, 64, 64], 10)
     assert type(found) is Windows and (found.side, count) == (64, 10)
     assert for_shape(denoiser, [128, 64, 64], 10, whole=True) == (denoiser, 5)
-    for changes, shape, room in (
-        ({}, [128, 128, 128], 3),  # no room for a plane
-        ({}, [100, 100, 100], 10),  # no multiple of 8
-        ({"convolutional": False}, [128, 64, 64], 10),
+    assert for_shape(denoiser, [128, 128, 128], 3, whole=True) == (denoiser, 1)
+    for changes, shape in (
+        ({}, [100, 100, 100]),  # no multiple of 8
+        ({"convolutional": False}, [128, 64, 64]),
     ):
         other = SimpleNamespace(**(vars(denoiser) | changes))
-        assert type(for_shape(other, shape, room, whole=True)[0]) is Windows
+        assert type(for_shape(other, shape, 10, whole=True)[0]) is Windows

@@ -68,6 +68,9 @@ CHANGES = {
     "more volumes": (configuration({"samples": 50}), OF_VOLUMES, {"spheres", "grains"}),
     "another device": (configuration({"device": "auto"}), set(), set()),
     "minutes between checkpoints": (configuration({"checkpoint_minutes": 1}), set(), set()),
+    "slices per pass": (
+        configuration(spheres={"reconstruct": {"slices_per_pass": 8}}), set(), set()
+    ),
     "a sampler's setting of one material": (
         configuration(spheres={"reconstruct": {"evidence": {"clamp": 3}}}),
         OF_VOLUMES | {"choose", "figure_2", "figure_S1", "figure_volume", "figure_tiled"},

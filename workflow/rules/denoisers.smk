@@ -77,9 +77,6 @@ rule sample_2d:
     params:
         settings=lambda w: MATERIALS[w.material]["check"],
         precision=lambda w: MATERIALS[w.material]["train"]["precision"],
-        slices_per_pass=lambda w: MATERIALS[w.material]["reconstruct"][
-            "slices_per_pass"
-        ],
         seed=RUN["seed"],
     script:
         "../scripts/sample_2d.py"

@@ -79,6 +79,7 @@ rule trace:
     params:
         settings=reconstruction_settings(MATERIALS[SHOWCASE], SHOWN_RULE, SHOWN_N_H),
         precision=MATERIALS[SHOWCASE]["train"]["precision"],
+        material=SHOWCASE,
         seed=FIRST_SEED,
     script:
         "../scripts/trace.py"

@@ -3,7 +3,7 @@
 import torch
 
 from micro3diff.choice import choose
-from micro3diff.denoisers import choose_device
+from micro3diff.denoisers import choose_device, slices_per_pass
 from micro3diff.files import read_json
 from micro3diff.logs import configure_logging
 from micro3diff.sources import read_source
@@ -23,5 +23,6 @@ if __name__ == "__main__":
         labels=read_source(snakemake.input.labels, snakemake.input.source).labels,
         phase=snakemake.params.phase,
         path=snakemake.output[0],
+        slices_per_pass=slices_per_pass(snakemake.config, snakemake.wildcards.material),
         seconds=60 * snakemake.config["run"]["checkpoint_minutes"],
     )

@@ -3,7 +3,7 @@
 import torch
 
 from micro3diff.batch import make_volumes
-from micro3diff.denoisers import choose_device
+from micro3diff.denoisers import choose_device, slices_per_pass
 from micro3diff.files import read_json
 from micro3diff.logs import configure_logging
 from micro3diff.reconstruction import chosen
@@ -23,5 +23,6 @@ if __name__ == "__main__":
         slices=snakemake.input.slices,
         source=read_json(snakemake.input.source),
         given=snakemake.input.given or None,
+        slices_per_pass=slices_per_pass(snakemake.config, snakemake.wildcards.material),
         seconds=60 * snakemake.config["run"]["checkpoint_minutes"],
     )

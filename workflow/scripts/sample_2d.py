@@ -2,7 +2,7 @@
 
 import torch
 
-from micro3diff.denoisers import choose_device
+from micro3diff.denoisers import choose_device, slices_per_pass
 from micro3diff.logs import configure_logging
 from micro3diff.reconstruction import sample_images
 from micro3diff.volumes import read_labels
@@ -15,7 +15,7 @@ if __name__ == "__main__":
         patch=read_labels(snakemake.input.slices).shape[-1],
         settings=snakemake.params.settings,
         precision=snakemake.params.precision,
-        slices_per_pass=snakemake.params.slices_per_pass,
+        slices_per_pass=slices_per_pass(snakemake.config, snakemake.wildcards.material),
         seed=snakemake.params.seed,
         device=choose_device(snakemake.config),
         images=snakemake.output.images,

@@ -2,7 +2,7 @@
 
 import torch
 
-from micro3diff.denoisers import choose_device
+from micro3diff.denoisers import choose_device, slices_per_pass
 from micro3diff.files import read_json
 from micro3diff.given import read_given
 from micro3diff.logs import configure_logging
@@ -20,5 +20,6 @@ if __name__ == "__main__":
         path=snakemake.output[0],
         slices=snakemake.input.slices,
         source=read_json(snakemake.input.source),
+        slices_per_pass=slices_per_pass(snakemake.config, snakemake.params.material),
         anchors=read_given(snakemake.input.given) if snakemake.input.given else None,
     )
