@@ -76,7 +76,7 @@ run:
   materials: [{name}]
 materials:
   {name}:
-    model: resources/models/{name}
+    model: resources/models/{name}{image}
 ```
 
 and, on a computer without a GPU, `snakemake --cores 2 --configfile config/cpu.yaml my.yaml`, where
@@ -174,6 +174,17 @@ def choice(folder: Path) -> str:
     return f"\nThe rule `evidence` takes its settings from `{CHOICE}`: `{settings}`.\n"
 
 
+def image(name: str, description: dict) -> str:
+    """The line of a configuration that names the user's image, if config.yaml names none."""
+    if name in configuration([])["materials"]:
+        return ""
+    planes, phases = description["planes"], len(description["fractions"])
+    source = {"path": "my_volume.tif" if planes else "my_image.tif"}
+    source |= {"phases": phases} if phases > 2 else {}
+    source |= {"isotropic": False} if planes else {}
+    return f"\n    source: {flow(source)}"
+
+
 def card(folder: Path, about: dict) -> str:
     """The model card of a folder, whose entry in provenance.yaml is ``about``."""
     facts, description = read_json(folder / FACTS), read_json(folder / "denoiser.json")
@@ -212,6 +223,7 @@ def card(folder: Path, about: dict) -> str:
         reference=errors["S2"]["reference_volume_fraction"],
         limits="\n".join(f"- {limit}" for limit in about["limits"]),
         choice=choice(folder),
+        image=image(folder.name, description),
         license=about.get("license_name", about["license"]),
     )
 

@@ -98,7 +98,7 @@ def _forget(sample: int, runs: Path) -> None:
     for table in runs.parent.glob("volumes_*-*.csv"):
         first, last = map(int, table.stem.removeprefix("volumes_").split("-"))
         if table != runs and first <= sample <= last:
-            table.unlink()
+            table.unlink(missing_ok=True)  # the other job may forget it at the same time
 
 
 def _is_made(volume: Path, about: Path, known: dict) -> bool:

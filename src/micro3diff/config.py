@@ -353,8 +353,8 @@ def _benchmark_problems(config: dict) -> Iterator[str]:
     benchmark, seed = config["benchmark"], config["run"]["seed"]
     if benchmark["cases"] and benchmark["seed"] == seed:
         yield (
-            f"benchmark.seed: found {seed}, which is run.seed too; choose another, since settings "
-            "are chosen with the seeds of the run"
+            f"benchmark.seed: found {seed}, which is run.seed too; choose another, so that what is "
+            "measured is none of the volumes of the run, which had a say in the settings"
         )
     names = [(case["rule"], case["n_h"], case["steps"]) for case in benchmark["cases"]]
     for k, name in enumerate(names):
@@ -526,11 +526,16 @@ def _request_problems(
 def _grey_problems(key: str, material: dict, config: dict) -> Iterator[str]:
     """Settings that can't be met where grey values are kept."""
     what = f"{key}.reconstruct.output: grey"
-    if config["run"]["cases"].get("evidence"):
-        yield (
-            f"{what} needs the rule alternate or average, since evidence is for phases; set "
-            "run.cases, for example {alternate: [3], evidence: []}"
-        )
+    cases = {
+        "run.cases, for example {alternate: [3], evidence: []}": config["run"]["cases"],
+        "benchmark.cases": {case["rule"]: True for case in config["benchmark"]["cases"]},
+    }
+    for key_of_cases, rules in cases.items():
+        if rules.get("evidence"):
+            yield (
+                f"{what} needs the rule alternate or average, since evidence is for phases; set "
+                f"{key_of_cases}"
+            )
     if material["reconstruct"]["volume_fraction"] is not None:
         yield f"{what} can't be combined with volume_fraction, which is of phases; remove one"
     source = material["source"]

@@ -189,6 +189,7 @@ def build_unet(settings: dict, patch: int, phases: int, planes: int = 0) -> UNet
     block = settings["pixel_block"]
     channels = list(settings["channels"])
     attention = settings["attention"]
+    attended = [width for width, a in zip(channels, attention, strict=True) if a]
     down = ["AttnDownBlock2D" if a else "DownBlock2D" for a in attention]
     up = ["AttnUpBlock2D" if a else "UpBlock2D" for a in reversed(attention)]
     width = channels_of(phases) * block**2
@@ -201,7 +202,7 @@ def build_unet(settings: dict, patch: int, phases: int, planes: int = 0) -> UNet
         down_block_types=down,
         up_block_types=up,
         add_attention=any(attention),
-        attention_head_dim=min(32, channels[-1]),
+        attention_head_dim=min(32, channels[-1], *attended),
         norm_num_groups=_groups(channels),
         num_class_embeds=planes or None,
     )

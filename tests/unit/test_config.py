@@ -12,6 +12,7 @@ import yaml
 from jsonschema import Draft202012Validator
 
 from micro3diff import config
+from micro3diff.choice import CHOICES
 from micro3diff.errors import InputError
 
 PAPER = yaml.safe_load((config.CONFIG_FOLDER / "config.yaml").read_text(encoding="utf-8"))
@@ -429,7 +430,7 @@ def test_bad_benchmark(cases, expected):
 
 
 def test_benchmark_seeds_are_not_those_of_the_run():
-    """Settings are chosen with the seeds of the run; its volumes would be no independent test."""
+    """Whoever tries settings looks at the run's volumes, which are then no independent test."""
     raw = minimal()
     raw["run"]["seed"] = 1
     config.load(raw)
@@ -437,6 +438,26 @@ def test_benchmark_seeds_are_not_those_of_the_run():
     assert message(raw).startswith("benchmark.seed: found 1, which is run.seed too")
     raw["benchmark"]["seed"] = 2
     config.load(raw)
+
+
+def test_evidence_of_greys_is_refused_in_a_benchmark_too():
+    """It would take greys for probabilities, without a word."""
+    raw = minimal(reconstruct__output="grey")
+    raw["run"]["cases"] = {"alternate": [0], "evidence": []}
+    raw["benchmark"] = {"cases": [{"rule": "alternate", "steps": 50}]}
+    config.load(raw)
+    raw["benchmark"] = {"cases": [{"rule": "evidence", "steps": 50}]}
+    assert "output: grey needs the rule alternate or average" in message(raw)
+    assert "set benchmark.cases" in message(raw)
+
+
+@pytest.mark.parametrize("key", CHOICES)
+def test_a_setting_that_is_left_open_asks_for_a_choice(key):
+    """Else it would reach the sampler as null."""
+    settled = dict.fromkeys(CHOICES, 1)
+    for settings, expected in ((settled, False), (settled | {key: None}, True)):
+        material = config.load(minimal(reconstruct__evidence=settings))["materials"]["my_rock"]
+        assert config.leaves_a_choice(material, "evidence") == expected
 
 
 def test_reconstruction_settings_of_a_benchmark_case():

@@ -1,6 +1,7 @@
 """The models in resources/models: the files, what the cards say, and that they sample."""
 
 import importlib.util
+import re
 from pathlib import Path
 
 import numpy as np
@@ -72,6 +73,21 @@ def test_card(folder, model_cards):
     assert all(f"| {model_cards.error(errors[metric])} |" in text for metric in ("S2", "LP"))
     assert f"resources/models/{folder.name}" in text
     assert text == model_cards.card(folder, about)
+
+
+@each_model
+def test_the_configuration_of_a_card_loads(folder, tmp_path, monkeypatch):
+    """Laid over config.yaml, with an image of the user's where it asks for one."""
+    text = (folder / "README.md").read_text(encoding="utf-8")
+    (example,) = re.findall(r"```yaml\n(.*?)```", text, flags=re.DOTALL)
+    for name in ("my_image.tif", "my_volume.tif"):
+        (tmp_path / name).touch()
+    (tmp_path / "resources").symlink_to(REPOSITORY / "resources")
+    monkeypatch.chdir(tmp_path)
+    raw = yaml.safe_load((REPOSITORY / "config" / "config.yaml").read_text(encoding="utf-8"))
+    raw = config._merged(raw, yaml.safe_load(example))
+    (name,) = config.load(raw)["run"]["materials"]
+    assert name == folder.name
 
 
 @each_model
