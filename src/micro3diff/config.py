@@ -526,16 +526,11 @@ def _request_problems(
 def _grey_problems(key: str, material: dict, config: dict) -> Iterator[str]:
     """Settings that can't be met where grey values are kept."""
     what = f"{key}.reconstruct.output: grey"
-    cases = {
-        "run.cases, for example {alternate: [3], evidence: []}": config["run"]["cases"],
-        "benchmark.cases": {case["rule"]: True for case in config["benchmark"]["cases"]},
-    }
-    for key_of_cases, rules in cases.items():
-        if rules.get("evidence"):
-            yield (
-                f"{what} needs the rule alternate or average, since evidence is for phases; set "
-                f"{key_of_cases}"
-            )
+    needs = f"{what} needs the rule alternate or average, since evidence is for phases; set"
+    if config["run"]["cases"].get("evidence"):
+        yield f"{needs} run.cases, for example {{alternate: [3], evidence: []}}"
+    if any(case["rule"] == "evidence" for case in config["benchmark"]["cases"]):
+        yield f"{needs} benchmark.cases"
     if material["reconstruct"]["volume_fraction"] is not None:
         yield f"{what} can't be combined with volume_fraction, which is of phases; remove one"
     source = material["source"]
