@@ -147,8 +147,8 @@ class Alternate(PlaneRule):
     def plane(self, sigma: float, turn: int) -> str:
         """The plane family that is denoised in this turn."""
         if self.order == "random":
-            generator = self.generator(turn)
-            turn = int(torch.randint(3, (), generator=generator))
+            # not those numbers from which the shift of a periodic volume is drawn
+            turn = int(torch.randint(3, (), generator=self.generator(~turn)))
         return list(PLANES)[turn % 3]
 
     def denoise(self, volume: torch.Tensor, sigma: float, turn: int) -> torch.Tensor:

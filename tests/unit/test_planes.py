@@ -1,5 +1,7 @@
 """The plane rules denoise the slices that they name and combine them as they say."""
 
+from collections import Counter
+
 import numpy as np
 import pytest
 import torch
@@ -68,6 +70,23 @@ def test_random_order():
     volume = random_volume()
     expected = by_hand(volume, 1.0, planes[5])
     torch.testing.assert_close(again(volume, 1.0, 5), expected, rtol=0, atol=1e-6)
+
+
+def test_random_planes_do_not_follow_the_shifts_of_a_periodic_volume():
+    """Each plane sees a side that is a multiple of 3 shifted by all remainders alike."""
+    rule = Alternate(lopsided, order="random", seed=1, periodic=(True,) * 3)
+    marked = torch.zeros(1, 12, 4, 4)
+    marked[:, 0] = 1
+    seen = Counter()
+
+    def watch(volume, sigma, turn):
+        seen[rule.plane(sigma, turn), int(volume[0, :, 0, 0].argmax()) % 3] += 1
+        return volume
+
+    rule.denoise = watch
+    for turn in range(900):
+        rule(marked, 1.0, turn)
+    assert len(seen) == 9 and min(seen.values()) > 70
 
 
 @pytest.mark.parametrize("chunk", [1, 4, 100])
