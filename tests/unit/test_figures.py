@@ -96,7 +96,6 @@ def test_harmonizing_steps_are_named_where_they_mean_something():
     """n_h = 0 is a case of ``alternate`` but not worth a word for the other rules."""
     assert style.case_name("alternate", 0) == "alternate, $n_h$ = 0"
     assert style.case_name("evidence", 0) == "evidence"
-    assert style.legend_text("average, n_h = 3") == "average, $n_h$ = 3"
 
 
 # Camera and panels

@@ -10,7 +10,6 @@ from micro3diff.figures.style import (
     BLACK,
     COLOURS,
     DOUBLE_COLUMN,
-    legend_text,
     new_figure,
     require_columns,
     save,
@@ -74,7 +73,7 @@ def _draw_cases(axes, curves: Mapping[str, pd.DataFrame], metric: str, scale: fl
         lags = values.index.to_numpy() * scale
         colour = COLOURS[place % len(COLOURS)]
         dash = DASHES[place // len(COLOURS) % len(DASHES)]
-        axes.plot(lags, values.mean(axis=1), color=colour, linestyle=dash, label=legend_text(name))
+        axes.plot(lags, values.mean(axis=1), color=colour, linestyle=dash, label=name)
         if values.shape[1] > 1 and place >= len(curves) - MOST_BANDS:
             low, high = np.nanpercentile(values, BAND, axis=1)
             axes.fill_between(lags, low, high, color=colour, alpha=0.2, lw=0)

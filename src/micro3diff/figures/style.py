@@ -81,11 +81,6 @@ def case_name(rule: str, n_h: int) -> str:
     return f"{rule}, $n_h$ = {n_h}" if n_h or rule == "alternate" else rule
 
 
-def legend_text(name: str) -> str:
-    """A case's name with n_h set as a formula."""
-    return name if "$" in name else name.replace("n_h", "$n_h$")
-
-
 def phase_colours(phases: int) -> tuple[str, ...]:
     """The colours of labels 0 .. ``phases`` - 1; they repeat where there are many."""
     if phases <= 2:

@@ -9,7 +9,6 @@ from micro3diff.figures.panels import phases_in, show_section
 from micro3diff.figures.style import (
     DOUBLE_COLUMN,
     GREY,
-    legend_text,
     new_figure,
     phase_legend,
     save,
@@ -112,7 +111,7 @@ def plot_harmonizing(volumes: Mapping[str, np.ndarray], paths) -> None:
     for column, (name, labels) in zip(panels.T, volumes.items(), strict=True):
         triad = column[0] is panels[0, 0]
         draw_view(column[0], np.asarray(labels), size=500, triad=triad, phases=phases)
-        column[0].set_title(legend_text(name).replace(", ", ",\n"))
+        column[0].set_title(name.replace(", ", ",\n"))
         for axes, plane in zip(column[1:], PLANES, strict=True):
             show_section(axes, np.asarray(labels), plane, phases)
             if axes not in panels[:, 0]:
