@@ -16,6 +16,7 @@ from scipy.interpolate import PchipInterpolator
 
 from micro3diff.errors import InputError
 from micro3diff.files import atomic_path
+from micro3diff.given import of_each
 from micro3diff.metrics import (
     error_rate,
     lineal_path,
@@ -48,6 +49,8 @@ class Case:
 
     curves: table of `measure`; reference: table of `curve_table`, by the same settings.
     paper_case: the paper's case, a key of `PAPER_ERRORS`, if the material is one of its four.
+    volume_fraction: the setting, what was asked of the volumes; None if nothing was.
+    phase: the one that was measured.
     """
 
     material: str
@@ -57,6 +60,14 @@ class Case:
     reference: pd.DataFrame
     paper_case: str | None = None
     n_boot: int = 2000
+    volume_fraction: float | Sequence[float] | None = None
+    phase: int = 1
+
+    @property
+    def asked(self) -> float:
+        """The fraction that was asked of the phase, NaN if none was."""
+        wanted = self.volume_fraction
+        return np.nan if wanted is None else of_each(wanted)[self.phase]
 
     @property
     def key(self) -> dict[str, object]:
@@ -267,11 +278,12 @@ def error_table(cases: Iterable[Case]) -> pd.DataFrame:
 
 
 def volume_fraction_table(cases: Iterable[Case]) -> pd.DataFrame:
-    """Volume fractions of all cases: columns ``material,n_h,rule,mean,std,n_volumes,reference``.
+    """Volume fractions of all cases.
 
-    ``std`` is between volumes, NaN for a single one.
+    Columns: ``material,n_h,rule,mean,std,n_volumes,reference,asked``. ``std`` is between volumes,
+    NaN for a single one; ``asked`` is NaN where no ``reconstruct.volume_fraction`` is set.
     """
-    columns = ["material", "n_h", "rule", "mean", "std", "n_volumes", "reference"]
+    columns = ["material", "n_h", "rule", "mean", "std", "n_volumes", "reference", "asked"]
     rows = []
     for case in cases:
         fractions = pd.Series(_volume_fractions(case.curves))
@@ -282,6 +294,7 @@ def volume_fraction_table(cases: Iterable[Case]) -> pd.DataFrame:
                 "std": fractions.std(),
                 "n_volumes": len(fractions),
                 "reference": _volume_fractions(case.reference).mean(),
+                "asked": case.asked,
             }
         )
     return pd.DataFrame(rows, columns=columns)

@@ -421,7 +421,7 @@ def test_volume_fractions_are_beside_the_references(tables, source):
     """The mean over the volumes and the material's own."""
     table = pd.read_csv(tables.fractions)
     assert list(table.columns) == [
-        "material", "n_h", "rule", "mean", "std", "n_volumes", "reference",
+        "material", "n_h", "rule", "mean", "std", "n_volumes", "reference", "asked",
     ]  # fmt: skip
     assert table["reference"][0] == pytest.approx(read_json(source.about)["fractions"][1])
 

@@ -1,5 +1,6 @@
 """Tables against the metrics they are made of, and intervals against repeated experiments."""
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -192,6 +193,18 @@ def test_volume_fraction_table():
     assert np.isnan(table["std"][1])
     assert table["n_volumes"].tolist() == [4, 1]
     assert table["reference"][0] == pytest.approx(random_labels(12, 12, 12, seed=9).mean())
+    assert table["asked"].isna().all()
+
+
+@pytest.mark.parametrize(
+    ("wanted", "phase", "asked"), [(0.3, 1, 0.3), (0.3, 0, 0.7), ([0.2, 0.5, 0.3], 2, 0.3)]
+)
+def test_the_fraction_that_was_asked_is_of_the_phase_that_was_measured(wanted, phase, asked):
+    """One number is phase 1's; the original's fraction stays beside it."""
+    case = dataclasses.replace(two_cases()[0], volume_fraction=wanted, phase=phase)
+    table = evaluation.volume_fraction_table([case])
+    assert table["asked"][0] == pytest.approx(asked)
+    assert table["reference"][0] != pytest.approx(asked)
 
 
 def test_timing_table():

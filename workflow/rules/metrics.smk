@@ -47,6 +47,8 @@ CASE_PARAMS = [
         "n_h": n_h,
         "paper_case": material["case"],
         "n_boot": material["evaluate"]["bootstrap"],
+        "volume_fraction": material["reconstruct"]["volume_fraction"],
+        "phase": material["evaluate"]["phase"],
     }
     for name, material in MATERIALS.items()
     for plane_rule, n_h in CASES
