@@ -19,7 +19,7 @@ from micro3diff import config
 from micro3diff.batch import RUN_COLUMNS
 from micro3diff.directions import read_directions
 from micro3diff.errors import InputError
-from micro3diff.files import read_json, sha256_of
+from micro3diff.files import read_json, sha256_of, write_json
 from micro3diff.given import read_given
 from micro3diff.volumes import (
     read_description,
@@ -464,13 +464,13 @@ def figure_inputs(folder, source, slices, check_2d, scores, volumes, reference, 
     cases = [("evidence", 0)]
     training = Files(labels=source.labels, about=source.about, slices=slices)
     denoiser = {"slices": slices, "samples": check_2d.images, "scores": scores}
-    unit = {"unit": "µm", "voxel_size": 2.5}
+    shown = Files(about=source.about, reference=reference, curves=[curves])
     return {
         "figure_training": (training, {"title": "Balls"}),
         "figure_denoiser": (Files(loss=folder / "loss.csv", **denoiser), {}),
         "figure_volume": (Files(volumes[0]), {"inverted": True}),
         "figure_tiled": (Files(volumes[0]), {}),
-        "figure_curves": (Files(reference=reference, curves=[curves]), {"cases": cases, **unit}),
+        "figure_curves": (shown, {"cases": cases}),
         "figure_2": (Files(volumes[0]), {"cases": cases}),
         "figure_S1": (Files(*volumes), {"titles": ["Balls"], "samples": 2}),
     }
@@ -767,12 +767,31 @@ def test_errors_along_each_axis_follow_the_contract(tmp_path, directions):
     assert (table["floor_percent"] < table["floor_high"]).all()
 
 
-def test_the_figure_of_the_axes_is_drawn(tmp_path, directions):
+def test_the_figure_of_the_axes_is_drawn(tmp_path, directions, source):
     """S2 and LP along z, y and x."""
-    inputs = Files(reference=directions.reference, curves=directions.curves)
-    unit = {"title": "Balls", "unit": "µm", "voxel_size": 2.5}
-    run("figure_directions", inputs, Files(*both(tmp_path / "directions")), **unit)
+    inputs = Files(about=source.about, reference=directions.reference, curves=directions.curves)
+    run("figure_directions", inputs, Files(*both(tmp_path / "directions")), title="Balls")
     assert_drawn(tmp_path / "directions")
+
+
+def test_figures_take_lengths_from_the_voxels_that_were_measured(
+    tmp_path, monkeypatch, source, reference, curves, directions
+):
+    """Those of a coarsened source are larger than the configuration's."""
+    seen = {}
+    drawn = {"curves": reference, "directions": directions.reference}
+    about = tmp_path / "source.json"
+    write_json(about, read_json(source.about) | {"voxel_size": 5.0})
+    for name, known in drawn.items():
+        files = Files(about=about, reference=known, curves=[curves])
+        if name == "directions":
+            files.curves = directions.curves
+        monkeypatch.setattr(
+            f"micro3diff.figures.{name}.plot_{name}",
+            lambda *_, name=name, **given: seen.update({name: given["voxel_size"]}),
+        )
+        run(f"figure_{name}", files, Files(tmp_path / name), title="Balls", cases=[("evidence", 0)])
+    assert seen == {"curves": 5.0, "directions": 5.0}
 
 
 # All scripts

@@ -148,6 +148,7 @@ rule directions_table:
 
 rule figure_directions:
     input:
+        about="results/{material}/source.json",
         reference="results/{material}/directions.csv",
         curves=f"results/{{material}}/{case_folder(*best_case())}/directions.csv",
     output:
@@ -158,7 +159,5 @@ rule figure_directions:
         "../../envs/figures.yaml"
     params:
         title=lambda w: MATERIALS[w.material]["title"],
-        voxel_size=lambda w: MATERIALS[w.material]["source"]["voxel_size"],
-        unit=lambda w: MATERIALS[w.material]["source"]["unit"],
     script:
         "../scripts/figure_directions.py"

@@ -76,6 +76,7 @@ rule figure_tiled:
 
 rule figure_curves:
     input:
+        about=of_figure("curves", "results/{material}/source.json"),
         reference=of_figure("curves", "results/{material}/reference.csv"),
         curves=lambda w: [
             f"results/{figure_materials('curves')[w.figure]}/{case_folder(*case)}/curves.csv"
@@ -91,8 +92,6 @@ rule figure_curves:
         "../../envs/figures.yaml"
     params:
         cases=shown_cases(),
-        voxel_size=lambda w: material_of("curves")(w)["source"]["voxel_size"],
-        unit=lambda w: material_of("curves")(w)["source"]["unit"],
     script:
         "../scripts/figure_curves.py"
 
