@@ -67,6 +67,17 @@ def test_greys_are_segmented_as_the_source_was(anchor):
     assert np.array_equal(greys, (image * (255 / 110)).round())
 
 
+@pytest.mark.parametrize("grey", [{}, {"grey": [0, 250]}])
+@pytest.mark.parametrize("values", [(0, 1), (300, 40_000)])
+def test_greys_of_another_scale_are_refused(anchor, values, grey):
+    """A mask, or greys of more bits, would become a slice of one phase in every volume."""
+    image = np.random.default_rng(0).choice(np.array(values, np.uint16), (10, 12))
+    origin = {"segmentation": "otsu", "threshold": 75.0, "values": [0, 1]} | grey
+    with pytest.raises(InputError, match=rf"has values from {values[0]} to {values[1]}, which the"):
+        read_anchors([anchor("z", 0, image)], SHAPE, origin)
+    read_anchors([anchor("z", 0, np.full((10, 12), 200, np.uint8))], SHAPE, origin)
+
+
 def test_one_of_many_labels_is_selected(anchor):
     """Labels of a source, such as grains, may be more than the 256 numbers of a phase."""
     image = np.arange(120, dtype=np.uint16).reshape(10, 12) * 3

@@ -12,6 +12,7 @@ from micro3diff.errors import InputError
 from micro3diff.sources import (
     coarsened,
     load_source,
+    load_truth,
     read_source,
     save_source,
     settings_like,
@@ -250,6 +251,23 @@ def test_load_source_of_a_file(tmp_path):
     assert (source.voxel_size, source.unit) == (None, "voxel")
     assert source.origin["file"] == "rock.npy" and len(source.origin["sha256"]) == 64
     assert source.origin["fractions"] == pytest.approx([1 - VOLUME.mean(), VOLUME.mean()])
+
+
+def test_a_crop_that_leaves_a_slice_is_no_volume(tmp_path):
+    """It has no lags along its thin side: better said before the training than after it."""
+    np.save(tmp_path / "rock.npy", VOLUME)
+    settings = {"path": tmp_path / "rock.npy", "crop": [[0, 8], [5, 6], [0, 14]]}
+    with pytest.raises(InputError, match="source.crop: leaves a single slice of .*rock.npy"):
+        load_source(settings)
+    settings["crop"] = [[5, 6], [0, 12], [0, 14]]
+    assert load_source(settings | {"array": "stack"}).labels.shape == (1, 12, 14)
+
+
+def test_an_image_is_no_truth(tmp_path):
+    """Volumes are measured by it in 3D."""
+    np.save(tmp_path / "image.npy", VOLUME[0])
+    with pytest.raises(InputError, match="evaluate.truth: .*image.npy is one 2D image"):
+        load_truth({}, {}, tmp_path / "image.npy")
 
 
 def test_load_source_settings(tmp_path):

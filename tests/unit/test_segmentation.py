@@ -39,6 +39,15 @@ def test_grey_images_are_split_by_otsu(dtype):
     assert record["segmentation"] == "otsu" and 60 < record["threshold"] < 180
 
 
+def test_wide_integers_are_split_as_floats_are():
+    """Of 32 bits over their whole range a bin for each value would take 32 GiB."""
+    greys = np.where(np.random.default_rng(0).random((20, 20)) < 0.4, 3e9, 1e9)
+    greys += np.random.default_rng(1).normal(0, 1e8, greys.shape)
+    greys[0, :2] = 0, 2**32 - 1
+    labels, record = to_labels(greys.astype(np.uint32), {})
+    assert np.array_equal(labels, greys > 2e9) and 1e9 < record["threshold"] < 3e9
+
+
 def test_a_threshold_is_taken_as_it_is():
     """Greater values are phase 1, and a threshold alone is enough."""
     for settings in ({"threshold": 70}, {"threshold": 70, "segmentation": "threshold"}):

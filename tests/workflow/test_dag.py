@@ -203,6 +203,45 @@ def test_a_model_to_start_from(planner):
     assert "mine" in job.input and "start" not in job.params.settings
 
 
+def test_files_in_a_folder_are_inputs(planner):
+    """The time of a folder tells nothing of a file that was written anew in it."""
+    for name in (
+        "start/unet/weights.safetensors",
+        "images/a.tif",
+        "model/unet/weights.safetensors",
+    ):
+        path = planner.folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    config = {
+        "run": {"materials": ["spheres", "rock"], "samples": 1},
+        "materials": {
+            "spheres": {"train": {"start": "start"}},
+            "rock": {"source": {"path": "images"}, "model": "model"},
+        },
+    }
+    inputs = {job.rule.name: job.input for job in planner.jobs(config)}
+    assert "start/unet/weights.safetensors" in inputs["train"]
+    assert inputs["train"].start == "start"
+    assert "model/unet/weights.safetensors" in inputs["adopt"] and inputs["adopt"].model == "model"
+    folders = [job.input for job in planner.jobs(config, targets=("results/rock/source.tif",))]
+    assert ["images", "images/a.tif"] in [list(files) for files in folders]
+
+
+def test_a_known_volume_is_read_as_a_volume(planner):
+    """Also where the images that are known of it are a stack."""
+    for name in ("slices.tif", "volume.tif"):
+        (planner.folder / name).touch()
+    rock = {
+        "source": {"path": "slices.tif", "array": "stack"},
+        "evaluate": {"truth": "volume.tif"},
+    }
+    config = {"run": {"materials": ["rock"]}, "materials": {"rock": rock}}
+    jobs = planner.jobs(config, targets=("results/rock/truth.tif",))
+    (job,) = (job for job in jobs if job.rule.name == "truth")
+    assert job.params.settings["array"] == "auto"
+
+
 def test_a_downloaded_file_is_not_fetched_again(planner):
     """With the file in results/downloads nothing asks for the network."""
     config = {"run": {"materials": ["carbonate"]}}

@@ -76,6 +76,11 @@ CHANGES = {
         OF_VOLUMES | {"choose", "figure_2", "figure_S1", "figure_volume", "figure_tiled"},
         {"spheres"},
     ),
+    "a volume fraction of one material": (
+        configuration(grains={"reconstruct": {"volume_fraction": 0.3}}),
+        OF_VOLUMES | {"given", "figure_volume", "figure_S1", "figure_tiled"},
+        {"grains"},
+    ),
     "the training of one material": (
         configuration(grains={"train": {"steps": 10}}),
         OF_VOLUMES | {"train", "sample_2d", "score_2d", "denoisers", "choose", "figure_denoiser"}
@@ -86,6 +91,12 @@ CHANGES = {
         configuration(grains={"evaluate": {"max_lag": 20}}),
         {"reference", "curves", "score_2d", "denoisers", "figure_denoiser", "figure_curves"}
         | {"error_rates", "figure_5"},
+        {"grains"},
+    ),
+    "a voxel size of one material": (
+        configuration(grains={"source": {"voxel_size": 2}}),
+        OF_VOLUMES | {"source", "slices", "train", "sample_2d", "score_2d", "denoisers", "choose"}
+        | {"given", "reference", "figure_training", "figure_denoiser"} | FIGURES,
         {"grains"},
     ),
     "a title": (
@@ -99,7 +110,9 @@ CHANGES = {
 RULES_MADE = {
     "more volumes": {"alternate", "evidence"},
     "a sampler's setting of one material": {"evidence"},
+    "a volume fraction of one material": {"alternate", "evidence"},
     "the training of one material": {"alternate", "evidence"},
+    "a voxel size of one material": {"alternate", "evidence"},
 }
 
 

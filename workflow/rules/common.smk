@@ -84,14 +84,21 @@ def volume_tables(material, plane_rule, n_h, samples=SAMPLES):
     ]
 
 
+def content_of(folder):
+    """The files in a folder, whose own time tells of no change in them; none of a file."""
+    inside = sorted(Path(folder).rglob("[!.]*")) if folder else []
+    # braces would be taken for wildcards
+    return [str(p) for p in inside if p.is_file() and not {"{", "}"} & set(p.name)]
+
+
 def source_file(wildcards):
-    """The file or files of a material's source; none for a generated one."""
+    """The file or files of a material's source, a folder first; none for a generated one."""
     source = MATERIALS[wildcards.material]["source"]
     if source["url"]:
         return f"results/downloads/{download_name(source['url'])}"
     if source["planes"]:
         return sorted(set(source["planes"].values()))
-    return source["path"] or []
+    return [source["path"], *content_of(source["path"])] if source["path"] else []
 
 
 def source_settings(wildcards):
@@ -109,6 +116,7 @@ def truth_settings(wildcards):
     """The settings by which a material's known volume is read: as its source."""
     material = MATERIALS[wildcards.material]
     other = {"url": None, "planes": None, "generator": None, "crop": None}
+    other["array"] = "auto"  # of the source, which may be a stack
     return {
         **material["source"],
         **other,

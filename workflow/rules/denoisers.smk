@@ -6,8 +6,9 @@ rule train:
         slices=rules.slices.output[0],
         about=rules.source.output.about,
         start=lambda w: MATERIALS[w.material]["train"]["start"] or [],
+        start_files=lambda w: content_of(MATERIALS[w.material]["train"]["start"]),
         # what can't be met is told before the training, and is no part of it
-        given=ancient(given_file),
+        given=ancient("results/{material}/given.npz"),
     output:
         model=directory("results/{material}/model"),
         loss="results/{material}/loss.csv",
@@ -40,6 +41,7 @@ rule train:
 rule adopt:
     input:
         model=lambda w: MATERIALS[w.material]["model"],
+        model_files=lambda w: content_of(MATERIALS[w.material]["model"]),
         about=rules.source.output.about,
     output:
         model=directory("results/{material}/model"),

@@ -2,11 +2,10 @@
 
 from micro3diff.files import read_json
 from micro3diff.logs import configure_logging
-from micro3diff.sources import load_source, save_source, settings_like
+from micro3diff.sources import load_truth, save_source
 
 if __name__ == "__main__":
     configure_logging(snakemake.log[0])
     origin = read_json(snakemake.input.like)["origin"]
-    settings = settings_like(snakemake.params.settings, origin)
-    source = load_source({**settings, "path": snakemake.input[0]})
-    save_source(source, snakemake.output.labels, snakemake.output.about)
+    truth = load_truth(snakemake.params.settings, origin, snakemake.input[0])
+    save_source(truth, snakemake.output.labels, snakemake.output.about)

@@ -114,6 +114,11 @@ def _read(path: Path, settings: dict, key: str = "source.path") -> tuple["np.nda
     array = read_array(path, key)
     kind = kind_of(path, array.ndim, settings.get("array") or "auto")
     array = _crop(array, settings.get("crop"))
+    if kind == "volume" and 1 in array.shape:
+        raise InputError(
+            f"source.crop: leaves a single slice of {path}, of shape {array.shape}, which is no "
+            "volume; crop it thicker, or save the slice as an image and name that as source.path"
+        )
     labels, segmentation = to_labels(array, settings, name=str(path))
     if settings.get("grey"):
         labels, segmentation["grey"] = _greys(array, segmentation, path)
@@ -276,6 +281,20 @@ def settings_like(settings: dict, origin: dict) -> dict:
     return settings
 
 
+def load_truth(settings: dict, origin: dict, path: str | Path) -> Source:
+    """The known volume of a material, made into labels as its source of this ``origin`` was.
+
+    InputError if the file at ``path`` is no volume, and as of `load_source`.
+    """
+    truth = load_source({**settings_like(settings, origin), "path": path})
+    if truth.kind != "volume":
+        raise InputError(
+            f"evaluate.truth: {path} is one 2D image, expected the volume of the material; leave "
+            "it out where no volume is known"
+        )
+    return truth
+
+
 def labels_like(path: str | Path, origin: dict, plane: str, key: str) -> "np.ndarray":
     """Another image as labels, by what was done to a source of this ``origin``.
 
@@ -292,10 +311,17 @@ def labels_like(path: str | Path, origin: dict, plane: str, key: str) -> "np.nda
     if array.ndim != 2:
         raise InputError(f"{key}: {path} is of shape {array.shape}, expected one 2D image")
     values = record.get("values", [0, 1])  # generated labels are 0 and 1
+    if "threshold" in record:
+        low, high, threshold = array.min(), array.max(), record["threshold"]
+        if low != high and not low <= threshold < high:
+            raise InputError(
+                f"{key}: {path} has values from {low} to {high}, which the source's threshold of "
+                f"{threshold:g} makes one phase; expected greys as those of the source"
+            )
     if "grey" in record:
         return _scaled(array, *record["grey"])
     if "threshold" in record:
-        labels = (array > record["threshold"]).astype(np.uint8)
+        labels = (array > threshold).astype(np.uint8)
     else:
         missing = sorted(set(np.unique(array).tolist()) - set(values))
         if missing:

@@ -9,6 +9,7 @@ from micro3diff.errors import InputError, OtherLabels
 logger = logging.getLogger("micro3diff")
 
 MAX_LABELS = 8
+MOST_GREYS = 2**16  # of whole numbers, such as those of a 16-bit image
 MOST_LABELS = 100_000  # of which one is selected, such as the grains of a large volume
 
 
@@ -107,7 +108,9 @@ def _threshold(array, values, method, settings, name) -> float:
     if method == "otsu":
         from skimage.filters import threshold_otsu
 
-        return float(threshold_otsu(array))
+        # integers are counted with a bin for each value between the least and the largest
+        wide = array.dtype.kind in "iu" and int(values[-1]) - int(values[0]) >= MOST_GREYS
+        return float(threshold_otsu(array.astype(float) if wide else array))
     threshold = settings.get("threshold")
     if threshold is None:
         raise InputError("source.threshold: missing, expected a grey value for this segmentation")
