@@ -319,16 +319,18 @@ def hold_fractions(
     probability : (phases, z, y, x).
     sharpness : the mean is taken of the probabilities to this power, normalised.
 
-    A shift that is needed beyond +-6 is cut there. Of many voxels one in a few is counted, at every
-    place along x as often.
+    A shift that is needed beyond +-6 is cut there. The phase that is to have the most has none: the
+    others take from it what they need, hardly from each other. Of many voxels one in a few is
+    counted, at every place along x as often.
     """
     logs = probability.clamp(1e-4, 1 - 1e-4).log()
     strides = (5, 7, 11, 1) if probability[0].numel() > 100_000 else (1,)
     stride = next(n for n in strides if math.gcd(n, probability.shape[-1]) == 1)
     counted = logs.flatten(1)[:, ::stride]
     shift = torch.zeros(len(target), 1, dtype=logs.dtype, device=logs.device)
+    shifted = [phase for phase in range(len(target)) if phase != target.index(max(target))]
     for _ in range(1 if len(target) == 2 else 3):  # the shifts of several phases depend on others
-        for phase in range(1, len(target)):
+        for phase in shifted:
             low, high = -6.0, 6.0
             for _ in range(14):
                 shift[phase] = (low + high) / 2

@@ -130,9 +130,10 @@ def drawn_fractions(fractions: Sequence[float], scatter: float, seed: int) -> li
     values, vectors = np.linalg.eigh(np.diag(mean) - np.outer(mean, mean))  # one value is 0
     root = vectors[:, 1:] * np.sqrt(values[1:].clip(0))
     place = [radical_inverse(seed + 1, base) for base in Halton(len(mean) - 1).base]
-    drawn = mean + scatter * root @ ndtri(place)
-    drawn = drawn.clip(mean / 4)
-    return (drawn / drawn.sum()).tolist()
+    deviation = scatter * root @ ndtri(place)
+    # cut on both sides alike, so that the mean over the volumes stays that of the material
+    most = 0.75 * (mean / np.abs(deviation).clip(1e-12)).min()
+    return (mean + min(1.0, most) * deviation).tolist()
 
 
 def radical_inverse(number: int, base: int) -> float:

@@ -306,6 +306,17 @@ def test_a_fraction_is_held_in_layers(axis, side):
         assert held[1].mean().item() == pytest.approx(0.3, abs=0.01)
 
 
+@pytest.mark.parametrize("rare", [0, 1, 2])
+def test_a_rare_phase_is_held_whatever_its_number(rare):
+    """What it lacks comes from the phase that has the most, not from those that are shifted too."""
+    target = [0.49, 0.49]
+    target.insert(rare, 0.02)
+    logits = torch.randn(3, 16, 16, 16, generator=torch.Generator().manual_seed(0))
+    logits = logits.roll(rare, 0)  # the same field, phases in another order
+    mean = hold_fractions(logits.softmax(0), target).mean((1, 2, 3))
+    torch.testing.assert_close(mean, torch.tensor(target), atol=2e-3, rtol=0)
+
+
 def test_any_seed_gives_turns_their_random_numbers():
     """Also the largest of the configuration, whose product with a prime is beyond 64 bits."""
     rule = Alternate(lopsided, order="random", periodic=(True,) * 3, seed=2**31 * 1_000_000)

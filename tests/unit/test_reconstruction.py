@@ -334,6 +334,15 @@ def test_fractions_scatter_as_in_nature():
     assert drawn_fractions([0.7, 0.3], 0.0, 5) == pytest.approx([0.7, 0.3])
 
 
+@pytest.mark.parametrize("fractions", [[0.9915, 0.0085], [0.01, 0.01, 0.98]])
+def test_volumes_of_a_rare_phase_have_its_fraction_on_average(fractions):
+    """What can't be less than nothing is not made up for by more elsewhere."""
+    drawn = np.array([drawn_fractions(fractions, 0.16, 1_000_000 + k) for k in range(600)])
+    np.testing.assert_allclose(drawn.sum(1), 1)
+    np.testing.assert_allclose(drawn.mean(0), fractions, rtol=0.03)
+    assert (drawn > 0).all()
+
+
 def test_the_place_of_a_seed_is_found_without_those_before_it():
     """Halton's sequence, at seeds of which scipy would draw billions first."""
     expected = Halton(2, scramble=False).fast_forward(1_000).random(20)
