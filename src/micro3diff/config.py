@@ -426,49 +426,77 @@ def _material_problems(key: str, material: dict, given: dict, config: dict) -> I
         yield f"{key}.evaluate.truth: {_missing(truth, 'file')}"
     yield from _request_problems(f"{key}.reconstruct", reconstruct, shape, phases)
     yield from _symmetry_problems(key, material, given)
-    if material["model"]:
-        if not os.path.isdir(_user_path(material["model"])):
-            yield f"{key}.model: {_missing(material['model'], 'folder')}"
-        elif network := _given_network(_user_path(material["model"])):
-            yield from _side_problems(key, material, *network, "the model")
-        return  # the sections below describe the model that would be trained
-    patch = material["slices"]["patch"]
-    if train["start"]:
-        if not os.path.isdir(_user_path(train["start"])):
-            yield f"{key}.train.start: {_missing(train['start'], 'folder')}"
-        elif network := _given_network(_user_path(train["start"])):
-            yield from _side_problems(key, material, network[0], patch, "train.start")
-        return  # its network and time steps are those of the model
-    for name, sampler in samplers.items():
-        if (sampler["steps"] or 0) > train["timesteps"]:
+    for name, path in _user_paths(material):
+        if "{" in path or "}" in path:
             yield (
-                f"{key}.{name}.steps: found {sampler['steps']}, expected at most "
-                f"{train['timesteps']}, the time steps of the model (train.timesteps)"
+                f"{key}.{name}: found {path!r}, expected no {{ and }}, in which Snakemake has its "
+                "wildcards; rename it"
             )
-    for k, case in enumerate(config["benchmark"]["cases"]):
-        if case["steps"] > train["timesteps"]:
-            yield (
-                f"benchmark.cases[{k}].steps: found {case['steps']}, expected at most "
-                f"{train['timesteps']}, the time steps of the model ({key}.train.timesteps)"
-            )
+    patch, start = material["slices"]["patch"], "model" if material["model"] else "train.start"
+    if folder := _user_path(material["model"] or train["start"]):
+        if not os.path.isdir(folder):
+            yield f"{key}.{start}: {_missing(folder, 'folder')}"
+            return
+        if not (network := _given_network(folder)):
+            return  # what is wrong with it is for the job that takes it to say
+        multiple, trained, timesteps = network
+        trained = trained if material["model"] else patch  # a training is of the patch
+        yield from _side_problems(key, material, multiple, trained, start)
+        yield from _step_problems(key, samplers, config, timesteps, f"{key}.{start}")
+        return  # the settings below are those of the model
+    yield from _step_problems(key, samplers, config, train["timesteps"], f"{key}.train.timesteps")
     yield from _train_problems(f"{key}.train", train)
     multiple = train["pixel_block"] * 2 ** (len(train["channels"]) - 1)
     yield from _side_problems(key, material, multiple, patch, "train.channels, train.pixel_block")
 
 
-def _given_network(folder: str) -> tuple[int, int] | None:
-    """By what a given model's network shrinks an image, and the side that it was trained on.
+def _user_paths(material: dict) -> Iterator[tuple[str, str]]:
+    """The files and folders of the user's that a material needs, by their keys."""
+    found = {
+        "model": material["model"],
+        "train.start": material["train"]["start"],
+        "source.path": material["source"]["path"],
+        "evaluate.truth": material["evaluate"]["truth"],
+    }
+    found |= {f"source.planes.{k}": v for k, v in (material["source"]["planes"] or {}).items()}
+    anchors = material["reconstruct"]["anchors"]
+    found |= {f"reconstruct.anchors[{k}].image": one["image"] for k, one in enumerate(anchors)}
+    yield from ((key, path) for key, path in found.items() if path)
+
+
+def _step_problems(
+    key: str, samplers: dict, config: dict, timesteps: int, where: str
+) -> Iterator[str]:
+    """Reverse steps of a material's samplers, or the benchmark's, that its model has not."""
+    asked = {f"{key}.{name}.steps": sampler["steps"] or 0 for name, sampler in samplers.items()}
+    for k, case in enumerate(config["benchmark"]["cases"]):
+        asked[f"benchmark.cases[{k}].steps"] = case["steps"]
+    for name, steps in asked.items():
+        if steps > timesteps:
+            yield (
+                f"{name}: found {steps}, expected at most {timesteps}, the time steps of the "
+                f"model ({where})"
+            )
+
+
+def _given_network(folder: str) -> tuple[int, int, int] | None:
+    """By what a given model's network shrinks an image, the side it was trained on, its time steps.
 
     None if the folder doesn't tell; what is wrong with it then is for the rule adopt to say.
     """
+
+    def read(part: str, name: str) -> dict:
+        place = Path(folder, part) if Path(folder, part).is_dir() else Path(folder)
+        return json.loads((place / name).read_text(encoding="utf-8"))
+
     try:
-        place = Path(folder, "unet") if Path(folder, "unet").is_dir() else Path(folder)
-        network = json.loads((place / "config.json").read_text(encoding="utf-8"))
+        network = read("unet", "config.json")
+        timesteps = read("scheduler", "scheduler_config.json")["num_train_timesteps"]
         own = Path(folder, "denoiser.json")
         known = json.loads(own.read_text(encoding="utf-8")) if own.exists() else {}
         block, size = known.get("pixel_block", 1), network["sample_size"]
         side = known.get("patch") or block * (min(size) if isinstance(size, list) else size)
-        return block * 2 ** (len(network["block_out_channels"]) - 1), int(side)
+        return block * 2 ** (len(network["block_out_channels"]) - 1), int(side), int(timesteps)
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
 

@@ -514,6 +514,24 @@ def test_a_model_to_start_from_replaces_the_network():
     assert expected in message(minimal(train__start="no/model"))
 
 
+@pytest.mark.parametrize("key", ["model", "train__start"])
+def test_a_models_own_time_steps_bound_the_samplers(key):
+    """Told before a training, not by the sampler after it."""
+    model = str(config.CONFIG_FOLDER.parent / "resources" / "models" / "spheres")
+    name = key.replace("__", ".")
+    expected = "materials.my_rock.check.steps: found 2000, expected at most 1000, the time steps of"
+    found = message(minimal(check__steps=2000, **{key: model}))
+    assert expected in found and f"(materials.my_rock.{name})" in found
+
+
+@pytest.mark.parametrize("name", ["a {x}.tif", "a}.tif"])
+def test_braces_in_a_path_are_told(tmp_path, name):
+    """Snakemake would take them for wildcards and name neither the key nor the file."""
+    (tmp_path / name).touch()
+    found = message(minimal(source__path=str(tmp_path / name)))
+    assert "materials.my_rock.source.path: found " in found and "rename it" in found
+
+
 def test_rule_that_is_not_run_needs_no_steps():
     """A short schedule for one rule is no error because of the defaults of another."""
     raw = minimal(train__timesteps=40)

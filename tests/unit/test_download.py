@@ -67,6 +67,12 @@ def test_right_file(server, tmp_path):
     assert len(server.asked) == 1
 
 
+def test_letters_that_are_none_of_ascii(server, tmp_path):
+    """As a browser shows an address; what is already coded stays so."""
+    fetch(f"{server.url}/Größe%20a b.tif", tmp_path / "rock.tif")
+    assert server.asked == ["/Gr%C3%B6%C3%9Fe%20a%20b.tif"]
+
+
 def test_wrong_checksum(server, tmp_path):
     """Both checksums and the address are named; it is not asked for again."""
     with pytest.raises(InputError, match=f"rock.tif has the checksum {SHA256}, expected 00") as e:
@@ -135,7 +141,9 @@ def test_mirror_without_the_file(server, tmp_path):
     assert len(server.asked) == 1
 
 
-@pytest.mark.parametrize("url", ["file:///etc/hosts", "rock.tif", "http://127.0.0.1/"])
+@pytest.mark.parametrize(
+    "url", ["file:///etc/hosts", "rock.tif", "http://127.0.0.1/", "http://[::1/rock.tif"]
+)
 def test_bad_addresses(tmp_path, url):
     """Only web addresses of files are downloads."""
     with pytest.raises(InputError, match="source.url"):

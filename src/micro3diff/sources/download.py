@@ -5,12 +5,13 @@ import http.client
 import logging
 import os
 import shutil
+import string
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Sequence
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
 from micro3diff.errors import InputError
 from micro3diff.files import atomic_path, sha256_of
@@ -27,7 +28,10 @@ class _Interrupted(Exception):
 
 def file_name(url: str) -> str:
     """The decoded file name at the end of a URL."""
-    name = unquote(urlsplit(url).path).rsplit("/", 1)[-1]
+    try:
+        name = unquote(urlsplit(url).path).rsplit("/", 1)[-1]
+    except ValueError as error:
+        raise InputError(f"source.url: {url!r} is not an address ({error})") from error
     if name in ("", ".", ".."):
         raise InputError(f"source.url: {url} does not end with a file name")
     return name
@@ -96,7 +100,8 @@ def _stream(url: str, path: Path) -> str:
 
 def _open(url: str) -> http.client.HTTPResponse:
     try:
-        return urllib.request.urlopen(url, timeout=TIMEOUT)
+        # addresses as a browser shows them may have letters that have to be sent by their numbers
+        return urllib.request.urlopen(quote(url, safe=string.punctuation), timeout=TIMEOUT)
     except urllib.error.HTTPError as error:
         error.close()
         if error.code >= 500 or error.code == 429:
@@ -105,7 +110,7 @@ def _open(url: str) -> http.client.HTTPResponse:
             f"source.url: the server answered {error.code} {error.reason} for {url}; check the "
             f"address; {_by_hand(url)}"
         ) from error
-    except http.client.InvalidURL as error:
+    except (http.client.InvalidURL, ValueError) as error:
         raise InputError(f"source.url: {url!r} is not an address ({error})") from error
     except (urllib.error.URLError, http.client.HTTPException, ConnectionError, TimeoutError) as e:
         raise _Interrupted(str(getattr(e, "reason", e))) from e
