@@ -125,6 +125,9 @@ def origin(found: dict, given: dict) -> dict:
 
 def ship(results: Path, folder: Path, given: dict) -> None:
     """Copy the model of a material to ``folder``, with what the run knows of it."""
+    description = read_json(results / "model" / "denoiser.json")
+    if "train" not in description:
+        raise InputError(f"{results}: its model was given, not trained; ship what it was made from")
     facts = collect(results, given)
     shutil.rmtree(folder, ignore_errors=True)
     # Snakemake's mark of its own folders is no part of a model

@@ -4,6 +4,7 @@ Tables are long: one row for each value, so that CSV files can be joined and plo
 Equation numbers are those of https://doi.org/10.1038/s41524-024-01280-z.
 """
 
+import logging
 import math
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -23,6 +24,8 @@ from micro3diff.metrics import (
     specific_surface,
     two_point_correlation,
 )
+
+logger = logging.getLogger("micro3diff")
 
 METRICS = ("S2", "LP")
 
@@ -196,7 +199,14 @@ def reference_table(
             f"evaluate.phase: found {phase}, but the labels of the material are {found}; "
             "choose one of them"
         )
-    return curve_table(labels, kind, phase, **settings)
+    table = curve_table(labels, kind, phase, **settings)
+    asked, found = settings.get("max_lag"), int(table["lag"].max())
+    if asked and found < asked:
+        logger.warning(
+            "the material is thinner than evaluate.max_lag, %d: it is compared up to lag %d only",
+            asked, found,
+        )  # fmt: skip
+    return table
 
 
 def measure(samples: Iterable[np.ndarray], kind: str = "volume", **settings) -> pd.DataFrame:

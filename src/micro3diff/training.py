@@ -81,7 +81,7 @@ class Trainer:
             known = 0 if planes is None else len(PLANES)
             self.unet = build_unet(settings, images.shape[-1], n_phases, known)
         self.unet.to(device, memory_format=memory_format(device))
-        self.fingerprint = fingerprint(settings, images, self.unet if start else None)
+        self.fingerprint = fingerprint(settings, images, planes, self.unet if start else None)
         self.network = torch.compile(self.unet) if settings["compile"] else self.unet
         self.optimizer = torch.optim.Adam(
             self.unet.parameters(), lr=settings["learning_rate"], fused=True
@@ -177,12 +177,19 @@ class Trainer:
         return self.unet
 
 
-def fingerprint(settings: dict, images: np.ndarray, start: torch.nn.Module | None = None) -> str:
+def fingerprint(
+    settings: dict,
+    images: np.ndarray,
+    planes: np.ndarray | None = None,
+    start: torch.nn.Module | None = None,
+) -> str:
     """Hash of all that decides the weights; a checkpoint of another training is not resumed."""
     idle = ("checkpoint_every", "compile", "start")  # of the start the weights count, not the place
     decisive = {key: value for key, value in settings.items() if key not in idle}
     text = json.dumps(decisive, sort_keys=True).encode()
     digest = hashlib.sha256(text + images.tobytes())
+    if planes is not None:
+        digest.update(planes.tobytes())
     if start:
         for weights in start.state_dict().values():
             digest.update(weights.cpu().numpy().tobytes())

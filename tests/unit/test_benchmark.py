@@ -361,6 +361,19 @@ def test_memorisation_table():
     assert (table["min"] <= table["low5"]).all() and (table["low5"] <= table["median"]).all()
 
 
+def test_memorisation_compares_windows_of_one_size():
+    """Small real images would be found sooner by chance, and hide that the generated are copies."""
+    slices = random_labels(10, 20, 20)
+    generated = random_labels(4, 20, 20, seed=2)
+    real = Real("stack", random_labels(3, 8, 6, 6, seed=1), np.empty((3, 0), int))
+    table = memorisation.memorisation_table(
+        generated, slices, slices, real, ["z"], "balls", window=12
+    )
+    assert table["median"].tolist()[0] == np.median(
+        memorisation.nearest_distances(generated[:, 7:13, 7:13], slices)
+    )
+
+
 def test_tiles_of_a_micrograph_are_held_against_the_rest_of_it():
     """Crops of the training set are unknown, so the micrograph stands for them."""
     image = random_labels(48, 48)

@@ -19,7 +19,7 @@ from micro3diff.figures.denoiser import describe, plot_denoiser
 from micro3diff.figures.diffusion import plot_diffusion_cubes, plot_diffusion_sections, read_trace
 from micro3diff.figures.directions import plot_directions
 from micro3diff.figures.errors import headline, plot_errors
-from micro3diff.figures.panels import paint, pick, sections, sheet
+from micro3diff.figures.panels import MOST_PIXELS, paint, pick, sections, sheet, show_labels
 from micro3diff.figures.timing import plot_timing
 from micro3diff.figures.training_data import plot_training_data
 from micro3diff.figures.volumes import plot_gallery, plot_harmonizing, plot_tiled, plot_volume
@@ -99,6 +99,13 @@ def test_harmonizing_steps_are_named_where_they_mean_something():
 
 
 # Camera and panels
+
+
+def test_a_large_micrograph_takes_no_more_memory_than_is_shown():
+    """Colours of 6000 x 6000 pixels alone would be beyond the memory of a figure's job."""
+    axes = Figure().subplots()
+    show_labels(axes, np.eye(3 * MOST_PIXELS, MOST_PIXELS, dtype=np.uint8))
+    assert axes.images[0].get_array().shape == (MOST_PIXELS, -(-MOST_PIXELS // 3), 3)
 
 
 def test_the_camera_looks_along_one_direction_with_z_upwards():

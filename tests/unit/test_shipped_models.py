@@ -170,6 +170,19 @@ def test_shipping(results, model_cards, tmp_path, monkeypatch):
     assert "`{weight: 0.5}`" in model_cards.card(target, PROVENANCE["nmc"])
 
 
+def test_a_model_that_was_given_is_not_shipped(results, model_cards, tmp_path):
+    """It would take the place of one that was trained, without its training."""
+    about = results / "model" / "denoiser.json"
+    known = {key: value for key, value in read_json(about).items() if key != "train"}
+    model_cards.write_json(about, known | {"adopted": True})
+    target = tmp_path / "shipped"
+    target.mkdir()
+    (target / "README.md").touch()
+    with pytest.raises(model_cards.InputError, match="was given, not trained"):
+        model_cards.ship(results, target, {"source": {}})
+    assert (target / "README.md").exists()
+
+
 def test_a_check_of_another_model_is_refused(results, model_cards):
     model_cards.write_json(results / "check_2d.json", {"model_sha256": "0" * 64})
     with pytest.raises(model_cards.InputError, match="another model"):

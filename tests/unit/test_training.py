@@ -211,6 +211,13 @@ def test_a_checkpoint_of_another_training_is_ignored(run, tmp_path, caplog, toy_
     assert kept_steps(tmp_path / "resumed") == [24], "neither those of other trainings"
 
 
+def test_a_training_of_each_plane_is_another_one(toy_slices, train_settings):
+    """Also where the slices are the same: its network has weights that the other lacks."""
+    alike = Trainer(toy_slices, 2, train_settings, CPU)
+    apart = Trainer(toy_slices, 2, train_settings, CPU, np.arange(len(toy_slices)) % 3)
+    assert alike.fingerprint != apart.fingerprint
+
+
 def test_what_does_not_decide_the_weights_may_change(run, tmp_path, caplog):
     """More frequent checkpoints are no other training."""
     caplog.set_level(logging.INFO)

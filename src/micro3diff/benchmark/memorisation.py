@@ -133,7 +133,8 @@ def memorisation_table(
 
     generated: labels (n, y, x), of which 64 are taken; slices: the training set (n, y, x);
     source: what it was cut from. Slices of images are crops of them, so that the images
-    themselves are searched in their place.
+    themselves are searched in their place. Windows are as large for both kinds, no larger than the
+    smallest of all images.
 
     Columns: ``material,kind,n,median,low5,min``, kind "generated" or "held back"; the median, 5 %
     quantile and minimum over n images. NaN where nothing is held back.
@@ -142,6 +143,7 @@ def memorisation_table(
     if real.kind != "volume":
         training = source[None] if source.ndim == 2 else source
     images, hidden = held_back(real, source, axes)
+    window = min(window, *generated.shape[1:], *(min(image.shape) for image in images))
     distances = {
         "generated": nearest_distances(generated[:QUERIES], training, window),
         "held back": nearest_distances(images, training, window, hidden),
