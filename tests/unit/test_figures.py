@@ -98,6 +98,15 @@ def test_harmonizing_steps_are_named_where_they_mean_something():
     assert style.case_name("evidence", 0) == "evidence"
 
 
+@pytest.mark.parametrize("title", ["price $x^{ $", "$S_2$ of rock", "5 $ a kg, 6 $ a day"])
+def test_any_title_is_drawn(tmp_path, title):
+    """Dollars make a formula of what is one, and no traceback of what is none."""
+    figure = style.new_figure(3, 2)
+    shown = figure.suptitle(title)
+    style.save(figure, tmp_path / "figure.png")
+    assert shown.get_parse_math() is not title.startswith("price")
+
+
 # Camera and panels
 
 

@@ -7,7 +7,9 @@ from pathlib import Path
 import matplotlib
 import pandas as pd
 from matplotlib.figure import Figure
+from matplotlib.mathtext import MathTextParser
 from matplotlib.patches import Patch
+from matplotlib.text import Text
 
 from micro3diff.errors import InputError
 from micro3diff.files import atomic_path
@@ -64,7 +66,12 @@ def new_figure(width: float, height: float) -> Figure:
 
 
 def save(figure: Figure, paths: str | os.PathLike | Iterable[str | os.PathLike]) -> None:
-    """Write the figure to each of ``paths``, atomically; a stem stands for its PNG and its PDF."""
+    """Write the figure to each of ``paths``, atomically; a stem stands for its PNG and its PDF.
+
+    A user's title that is no formula, for all its dollars, is shown as it is.
+    """
+    for text in figure.findobj(Text):
+        text.set_parse_math(_is_formula(text.get_text()))
     if isinstance(paths, str | os.PathLike):
         stem = Path(paths)
         whole = stem.suffix in (".png", ".pdf")
@@ -74,6 +81,14 @@ def save(figure: Figure, paths: str | os.PathLike | Iterable[str | os.PathLike])
         metadata = {"CreationDate": None} if Path(path).suffix == ".pdf" else {}
         with atomic_path(path) as temporary:
             figure.savefig(temporary, metadata=metadata)
+
+
+def _is_formula(text: str) -> bool:
+    try:
+        MathTextParser("path").parse(text)
+    except ValueError:
+        return False
+    return True
 
 
 def case_name(rule: str, n_h: int) -> str:
