@@ -15,6 +15,7 @@ from scipy import fft
 
 from micro3diff.errors import InputError
 
+AT_ONCE = 2**24  # voxels whose lineal path is counted at once
 ALONG = ("axes", "diagonals", "radial")
 
 
@@ -137,10 +138,14 @@ def lineal_path(
         before = lags[-1] if periodic[axis] else 0  # voxels that a wrapped run may begin in
         padding = [(before, 0) if a == axis else (0, 0) for a in range(mask.ndim)]
         padded = np.pad(mask, padding, mode="wrap") if before else mask
-        runs = distance_transform_lin(padded, axis, mode="forward").astype(int)
-        runs = runs.take(range(before, runs.shape[axis]), axis)
+        lengths = np.zeros(padded.shape[axis] + 1, int)
+        # a part at a time along another axis, since runs take fifty times the memory of the mask
+        for part in np.array_split(padded, -(-padded.size // AT_ONCE), axis - 1):
+            if part.size:
+                runs = distance_transform_lin(part, axis, mode="forward").astype(int)
+                runs = runs.take(range(before, runs.shape[axis]), axis)
+                lengths += np.bincount(runs.ravel(), minlength=len(lengths))
         # a segment ends at each voxel whose run of phase, that voxel included, exceeds the lag
-        lengths = np.bincount(runs.ravel(), minlength=len(lags) + 1)
         longer = lengths[::-1].cumsum()[::-1][1:]
         places = mask.shape[axis] if periodic[axis] else mask.shape[axis] - lags
         row[:] = longer[: len(lags)] / (places * (mask.size // mask.shape[axis]))

@@ -45,7 +45,10 @@ def _material(source: str, slices: str, model: str, volumes: Iterable[str]) -> d
         for table in volumes
         for path in volumes_of(table)
     ]
+    for volume in made:
+        volume["code_sha256"] = volume["versions"]["code_sha256"]
     keys = ("file", "seed", "sha256", "model_sha256", "slices_sha256", "settings", "device")
+    keys += ("code_sha256",)
     return {
         "source": read_json(source),
         "slices_sha256": sha256_of(slices),
@@ -57,10 +60,19 @@ def _material(source: str, slices: str, model: str, volumes: Iterable[str]) -> d
 
 
 def commit_of(folder: Path) -> str | None:
-    """The commit that is checked out, with "-dirty" if files were changed; None without git."""
-    command = ["git", "-C", str(folder), "describe", "--always", "--abbrev=40", "--dirty"]
+    """The commit that is checked out, with "-dirty" if files were changed.
+
+    None without git, and for a copy of the files within another repository.
+    """
     try:
-        found = subprocess.run(command, capture_output=True, text=True, check=False)
+        top = _git(folder, "rev-parse", "--show-toplevel")
+        if not top or not os.path.samefile(top, folder):
+            return None
+        return _git(folder, "describe", "--always", "--abbrev=40", "--dirty") or None
     except OSError:
         return None
-    return found.stdout.strip() or None
+
+
+def _git(folder: Path, *arguments: str) -> str:
+    command = ["git", "-C", str(folder), *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()

@@ -302,7 +302,7 @@ def provenance(model: str | Path, settings: dict, seed: int, precision: str, **i
         "versions": {
             "micro3diff": micro3diff.__version__,
             "code_sha256": _own_code(),
-            "torch": torch.__version__,
+            "torch": str(torch.__version__),
             "diffusers": diffusers.__version__,
             "numpy": np.__version__,
             "python": platform.python_version(),

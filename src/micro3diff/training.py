@@ -81,7 +81,7 @@ class Trainer:
             known = 0 if planes is None else len(PLANES)
             self.unet = build_unet(settings, images.shape[-1], n_phases, known)
         self.unet.to(device, memory_format=memory_format(device))
-        self.fingerprint = fingerprint(settings, images, planes, self.unet if start else None)
+        self.fingerprint = fingerprint(settings, images, planes, start)
         self.network = torch.compile(self.unet) if settings["compile"] else self.unet
         self.optimizer = torch.optim.Adam(
             self.unet.parameters(), lr=settings["learning_rate"], fused=True
@@ -181,17 +181,21 @@ def fingerprint(
     settings: dict,
     images: np.ndarray,
     planes: np.ndarray | None = None,
-    start: torch.nn.Module | None = None,
+    start: Denoiser | None = None,
 ) -> str:
     """Hash of all that decides the weights; a checkpoint of another training is not resumed."""
-    idle = ("checkpoint_every", "compile", "start")  # of the start the weights count, not the place
+    idle = ("checkpoint_every", "compile", "start")  # what the start is counts, not its place
     decisive = {key: value for key, value in settings.items() if key not in idle}
     text = json.dumps(decisive, sort_keys=True).encode()
     digest = hashlib.sha256(text + images.tobytes())
     if planes is not None:
         digest.update(planes.tobytes())
     if start:
-        for weights in start.state_dict().values():
+        parts = [dict(part.config) for part in (start.scheduler, start.unet)]
+        told = [{k: v for k, v in part.items() if not k.startswith("_")} for part in parts]
+        told.append({"pixel_block": start.pixel_block})
+        digest.update(json.dumps(told, sort_keys=True, default=str).encode())
+        for weights in start.unet.state_dict().values():
             digest.update(weights.cpu().numpy().tobytes())
     return digest.hexdigest()
 
@@ -292,6 +296,8 @@ def train(
     for path in checkpoints(folder):
         if path != last:
             path.unlink()
+    for left in folder.glob(".writing-step_*"):  # of jobs that were killed at other steps
+        left.unlink(missing_ok=True)
 
 
 def _training_steps(trainer: Trainer, folder: Path) -> Iterator[None]:

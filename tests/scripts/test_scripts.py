@@ -547,6 +547,10 @@ def test_provenance_leads_back(folder, slices, model, volumes, source, tables, t
         assert volume["sha256"] == sha256_of(volume["file"])
         assert volume["model_sha256"] == balls["model_sha256"] == sha256_of(model / "unet")
         assert volume["slices_sha256"] == balls["slices_sha256"] == sha256_of(slices)
+        assert (
+            volume["code_sha256"]
+            == read_json(Path(volume["file"]).with_suffix(".json"))["versions"]["code_sha256"]
+        )
     assert balls["source"]["origin"]["generator"] == "spheres"
     assert balls["model"]["train"]["seed"] == 0
 

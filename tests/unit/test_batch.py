@@ -218,6 +218,31 @@ def test_a_volume_goes_on_within_itself(job, monkeypatch, rule):
         assert cost[0] == cost[1]
 
 
+def test_a_half_made_volume_does_not_go_on_with_other_code(job, monkeypatch, caplog):
+    """Its provenance would name the code that ended it alone; finished volumes stay."""
+    real = reconstruction.plane_rule
+
+    def rule_that_is_stopped(*args, **options):
+        denoise = real(*args, **options)
+        inner = denoise.denoise
+
+        def stopped(volume, sigma, turn):
+            if args[2] == 11:
+                os.kill(os.getpid(), signal.SIGTERM)
+            return inner(volume, sigma, turn)
+
+        denoise.denoise = stopped
+        return denoise
+
+    with monkeypatch.context() as patch, pytest.raises(Interrupted):
+        patch.setattr(reconstruction, "plane_rule", rule_that_is_stopped)
+        job(2)
+    assert (job.folder / "volume_001.pt").exists()
+    monkeypatch.setattr(reconstruction, "_own_code", lambda: "other")
+    assert job(2) == [11]
+    assert "is of other settings" in caplog.text
+
+
 def test_a_state_of_something_else_is_ignored(job, caplog):
     """Or one that is not whole."""
     job(1)

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from scipy.spatial import cKDTree
 
+from micro3diff import metrics
 from micro3diff.errors import InputError
 from micro3diff.metrics import (
     Curve,
@@ -115,6 +116,17 @@ def test_radial_s2_is_the_count_by_hand(shape, periodic):
     curve = two_point_correlation(labels, max_lag=3, periodic=periodic, along="radial")
     np.testing.assert_array_equal(curve.values, ByHand(labels, 1, periodic).radial(3))
     assert curve.per_axis is None
+
+
+@pytest.mark.parametrize(("shape", "periodic"), CASES)
+def test_lineal_path_of_parts_is_that_of_the_whole(shape, periodic, monkeypatch):
+    """Of a large volume a part is counted at a time."""
+    labels = random_labels(shape)
+    whole = lineal_path(labels, max_lag=3, periodic=periodic)
+    for size in (1, 40, 100):
+        monkeypatch.setattr(metrics, "AT_ONCE", size)
+        parts = lineal_path(labels, max_lag=3, periodic=periodic)
+        np.testing.assert_array_equal(parts.per_axis, whole.per_axis)
 
 
 @pytest.mark.parametrize(("shape", "periodic"), CASES)

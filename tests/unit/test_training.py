@@ -227,6 +227,15 @@ def test_what_does_not_decide_the_weights_may_change(run, tmp_path, caplog):
     assert "resuming at step 20" in caplog.text
 
 
+def test_nothing_half_written_stays(run, tmp_path):
+    """Of a job that was killed while it wrote the state of a step that no other job reaches."""
+    left = tmp_path / "one" / "checkpoints" / ".writing-step_00000017.pt-abc.pt"
+    left.parent.mkdir(parents=True)
+    left.touch()
+    run("one")
+    assert not left.exists()
+
+
 def test_checkpoints_are_few_whole_and_no_pickles(run, tmp_path):
     """Two are kept; they load without running anybody's code; no temporary file stays."""
     with pytest.raises(Killed):
@@ -435,6 +444,18 @@ def test_a_checkpoint_from_another_start_is_ignored(run, tmp_path, caplog):
     assert "resuming at step" in caplog.text
     caplog.clear()
     run("two", start=tmp_path / "other" / "model")
+    assert "is of other settings or slices and is ignored" in caplog.text
+
+
+def test_a_start_that_was_corrected_is_another_start(run, tmp_path, caplog):
+    """What its weights are to predict stands beside them."""
+    run("one", ema=0)
+    with pytest.raises(Killed):
+        run("two", kill_at=15, checkpoint_every=5, start=tmp_path / "one" / "model")
+    about = tmp_path / "one" / "model" / "scheduler" / "scheduler_config.json"
+    assert '"epsilon"' in about.read_text()
+    about.write_text(about.read_text().replace('"epsilon"', '"v_prediction"'))
+    run("two", start=tmp_path / "one" / "model")
     assert "is of other settings or slices and is ignored" in caplog.text
 
 

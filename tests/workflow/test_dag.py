@@ -179,6 +179,26 @@ def test_no_job_asks_for_more_than_eight_threads(planner):
     assert max(job.threads for job in planner.jobs()) <= 8
 
 
+@pytest.mark.parametrize(
+    ("device", "phases", "expected"), [("cpu", 2, 24), ("cpu", 8, 68), ("auto", 8, 16)]
+)
+def test_large_volumes_ask_for_memory(planner, device, phases, expected):
+    """On a CPU: some copies of the volume, in GB, and the network beside them."""
+    (planner.folder / "rock.tif").touch()
+    rock = {
+        "source": {"path": "rock.tif", "phases": phases},
+        "reconstruct": {"shape": [512] * 3},
+    }
+    config = {
+        "run": {"materials": ["rock"], "samples": 1, "device": device},
+        "materials": {"rock": rock},
+    }
+    jobs = {job.rule.name: job.resources for job in planner.jobs(config)}
+    for rule in ("reconstruct", "trace"):
+        assert jobs[rule].mem_mb == pytest.approx(1000 * expected, rel=0.02)
+    assert jobs["figures_12_14"].mem_mb == pytest.approx(17_400, rel=0.02)
+
+
 def test_a_model_takes_the_place_of_training(planner):
     """`model:` replaces `train` by `adopt`; no loss curve is asked of it."""
     (planner.folder / "model").mkdir()

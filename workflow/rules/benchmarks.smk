@@ -22,7 +22,7 @@ rule benchmark_volumes:
     threads: 4
     resources:
         gpu=GPUS,
-        mem_mb=16000,
+        mem_mb=sampling_mb,
         runtime=1440,
     params:
         settings=benchmark_settings,

@@ -1,5 +1,6 @@
 """What the rules share: the checked configuration, names, and the figures of each material."""
 
+import math
 import re
 import shutil
 import sys
@@ -157,6 +158,20 @@ def reconstruction(wildcards):
     """Settings of a case's volumes."""
     material = MATERIALS[wildcards.material]
     return reconstruction_settings(material, wildcards.plane_rule, int(wildcards.n_h))
+
+
+def volume_mb(material, bytes_a_voxel=None):
+    """Memory in MB that grows with a volume: on a CPU that of its tensors, two phases or more."""
+    phases = MATERIALS[material]["source"]["phases"] or 2
+    bytes_a_voxel = bytes_a_voxel or (150 if phases == 2 else 60 * phases)
+    voxels = math.prod(MATERIALS[material]["reconstruct"]["shape"])
+    return voxels * bytes_a_voxel // 10**6
+
+
+def sampling_mb(wildcards):
+    """Memory in MB of a job that makes volumes; on a GPU they lie there."""
+    material = dict(wildcards.items()).get("material", SHOWCASE)
+    return 16000 if GPUS else max(16000, 4000 + volume_mb(material))
 
 
 # What a reconstruction needs, whatever its case; `choice_file` comes on top.

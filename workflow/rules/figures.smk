@@ -147,6 +147,8 @@ rule figures_12_14:
         "results/logs/figures/figures_12_14.log",
     conda:
         "../../envs/figures.yaml"
+    resources:
+        mem_mb=4000 + volume_mb(SHOWCASE, bytes_a_voxel=100),
     script:
         "../scripts/figures_12_14.py"
 

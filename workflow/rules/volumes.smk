@@ -45,7 +45,7 @@ rule reconstruct:
     threads: 4
     resources:
         gpu=GPUS,
-        mem_mb=16000,
+        mem_mb=sampling_mb,
         runtime=720,
     params:
         settings=reconstruction,
@@ -74,8 +74,8 @@ rule trace:
     threads: 4
     resources:
         gpu=GPUS,
-        mem_mb=16000,
-        runtime=240,
+        mem_mb=sampling_mb,
+        runtime=720,
     params:
         settings=reconstruction_settings(MATERIALS[SHOWCASE], SHOWN_RULE, SHOWN_N_H),
         precision=MATERIALS[SHOWCASE]["train"]["precision"],
