@@ -98,13 +98,59 @@ def test_harmonizing_steps_are_named_where_they_mean_something():
     assert style.case_name("evidence", 0) == "evidence"
 
 
-@pytest.mark.parametrize("title", ["price $x^{ $", "$S_2$ of rock", "5 $ a kg, 6 $ a day"])
-def test_any_title_is_drawn(tmp_path, title):
+TITLES = ["price $x^{ $", "$S_2$ of rock", "5 $ a kg, 6 $ a day", "two\nlines"]
+
+
+@pytest.mark.parametrize("title", TITLES)
+def test_any_title_is_drawn(tmp_path, title, recwarn):
     """Dollars make a formula of what is one, and no traceback of what is none."""
     figure = style.new_figure(3, 2)
     shown = figure.suptitle(title)
     style.save(figure, tmp_path / "figure.png")
     assert shown.get_parse_math() is not title.startswith("price")
+    assert not recwarn.list
+
+
+def panel_heights(figure) -> list[float]:
+    figure.draw_without_rendering()
+    return [axes.get_position().height for axes in figure.axes]
+
+
+@pytest.mark.parametrize("title", ["Sand", "Grains drawn by Laguerre tessellation, 32 pixels"])
+def test_long_titles_leave_room_for_volumes(tmp_path, monkeypatch, title):
+    """They are broken into lines; upright in one, they would shrink the volumes to dots."""
+    kept = []
+    monkeypatch.setattr(volumes, "save", lambda figure, paths: kept.append(figure))
+    plot_gallery([(title, [ball(8)] * 3)] * 2, tmp_path / "gallery")
+    assert min(panel_heights(kept[0])) > 0.3
+
+
+def test_long_names_do_not_run_into_each_other(monkeypatch):
+    """Names of many materials below the bars are slanted."""
+    kept = []
+    monkeypatch.setattr("micro3diff.figures.errors.save", lambda figure, paths: kept.append(figure))
+    for names in (["one", "two"], ["a_material_of_long_name", "another_of_these"] * 2):
+        table = pd.DataFrame(
+            {"material": f"{name}_{k}", "n_h": 0, "rule": "evidence", "metric": metric}
+            | {"error_percent": 3.0, "ci_low": 2.0, "ci_high": 4.0}
+            for k, name in enumerate(names)
+            for metric in ("S2", "LP")
+        )
+        plot_errors(table, "unused")
+    rotated = [{text.get_rotation() for text in f.axes[0].get_xticklabels()} for f in kept]
+    assert rotated == [{0.0}, {30.0}]
+
+
+def test_one_case_alone_has_an_axis(tmp_path, recwarn):
+    """A single number of passes is no range of a logarithmic axis."""
+    columns = {"rule": "evidence", "n_h": 0, "steps": 4, "passes": 12.0, "seconds": 1.0}
+    numbers = {"error_percent": 3.0, "ci_low": 2.0, "ci_high": 4.0, "n_volumes": 2}
+    floor = {"floor_percent": 1.0, "floor_high": 2.0, "model2d_percent": np.nan}
+    table = pd.DataFrame(
+        {"material": "one", **columns, "metric": metric, **numbers, **floor} for metric in ERRORS
+    )
+    samplers.plot_samplers(table, tmp_path / "one")
+    assert not recwarn.list
 
 
 # Camera and panels

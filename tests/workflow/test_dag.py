@@ -248,6 +248,16 @@ def test_files_in_a_folder_are_inputs(planner):
     assert ["images", "images/a.tif"] in [list(files) for files in folders]
 
 
+def test_a_title_is_no_pattern(planner):
+    """Braces of a crystal's planes are none of Snakemake's wildcards."""
+    config = {
+        "run": {"materials": ["spheres"], "samples": 1},
+        "materials": {"spheres": {"title": "Ti {0001}"}},
+    }
+    (job,) = (job for job in planner.jobs(config) if job.rule.name == "figure_S1")
+    assert job.params.titles == ["Ti {0001}"]
+
+
 def test_a_known_volume_is_read_as_a_volume(planner):
     """Also where the images that are known of it are a stack."""
     for name in ("slices.tif", "volume.tif"):

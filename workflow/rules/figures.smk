@@ -170,7 +170,8 @@ rule figure_S1:
     conda:
         "../../envs/figures.yaml"
     params:
-        titles=[material["title"] for material in MATERIALS.values()],
+        # of a function, since Snakemake looks for wildcards in other text
+        titles=lambda w: [material["title"] for material in MATERIALS.values()],
         samples=GALLERY_SAMPLES,
     script:
         "../scripts/figure_S1.py"

@@ -7,6 +7,7 @@ from micro3diff.figures.style import (
     COLOURS,
     DOUBLE_COLUMN,
     GREY,
+    LETTERS_AN_INCH,
     RULE_COLOURS,
     SMALL,
     case_name,
@@ -38,8 +39,10 @@ def plot_errors(table: pd.DataFrame, paths) -> None:
     beside = bars <= 8
     figure = new_figure(DOUBLE_COLUMN, 2.5 if beside else 4.2)
     panels = figure.subplots(1, 2) if beside else figure.subplots(2, 1, sharex=True)
+    letters = LETTERS_AN_INCH * DOUBLE_COLUMN / (2 if beside else 1) / max(1, len(materials))
+    slant = max(map(len, materials), default=0) > letters
     for axes, (metric, label) in zip(panels, METRICS.items(), strict=True):
-        _draw_bars(axes, ours[ours["metric"] == metric], materials, names)
+        _draw_bars(axes, ours[ours["metric"] == metric], materials, names, slant)
         axes.set_ylabel(label)
     handles, labels = panels[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=4)
@@ -60,7 +63,9 @@ def _has_paper(table: pd.DataFrame) -> bool:
     return "paper_percent" in table and bool(table["paper_percent"].notna().any())
 
 
-def _draw_bars(axes, rows: pd.DataFrame, materials: list[str], names: list[str]) -> None:
+def _draw_bars(
+    axes, rows: pd.DataFrame, materials: list[str], names: list[str], slant: bool
+) -> None:
     width = min(0.25, 0.8 / len(names))
     spare = [colour for colour in COLOURS if colour not in RULE_COLOURS.values()]
     colours = {}
@@ -95,7 +100,8 @@ def _draw_bars(axes, rows: pd.DataFrame, materials: list[str], names: list[str])
                     fontsize=SMALL - 0.5,
                     **place_above,
                 )
-    axes.set_xticks(range(len(materials)), materials)
+    slanted = {"rotation": 30, "ha": "right", "rotation_mode": "anchor"}
+    axes.set_xticks(range(len(materials)), materials, **slanted if slant else {})
     axes.tick_params(axis="x", length=0, labelbottom=True)
     axes.set_xlim(-0.6, len(materials) - 0.4)
     axes.margins(y=0.12)

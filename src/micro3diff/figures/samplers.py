@@ -46,6 +46,7 @@ def plot_samplers(table: pd.DataFrame, paths, title: str | None = None) -> None:
     names = sorted({(rule, n_h) for rule, n_h in zip(table["rule"], table["n_h"], strict=True)})
     figure = new_figure(DOUBLE_COLUMN, 4.6)
     panels = figure.subplots(2, 3, sharex=True)
+    panels[0, 0].set(xscale="log", xlim=(0.8 * table["passes"].min(), table["passes"].max() / 0.8))
     for axes, (metric, label) in zip(panels.flat, LABELS.items(), strict=True):
         rows = table[table["metric"] == metric]
         for name in names:
@@ -58,7 +59,6 @@ def plot_samplers(table: pd.DataFrame, paths, title: str | None = None) -> None:
                 line["passes"], height, reach, capsize=2, elinewidth=0.7, **_look(names, name)
             )
         _draw_bounds(axes, rows)
-        axes.set_xscale("log")
         axes.xaxis.set_major_locator(LogLocator(subs=(1, 3)))
         axes.xaxis.set_major_formatter("{x:g}")
         axes.xaxis.set_minor_formatter(NullFormatter())

@@ -15,6 +15,7 @@ from micro3diff.errors import InputError
 from micro3diff.files import atomic_path
 
 DOUBLE_COLUMN = 7.0  # inches
+LETTERS_AN_INCH = 14  # of text of 8 points, on the safe side
 SMALL = 6.5  # points, for what stands beside a panel
 
 BLACK = "#000000"
@@ -24,7 +25,10 @@ COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 RULE_COLOURS = {"alternate": COLOURS[0], "average": COLOURS[1], "evidence": COLOURS[2]}
 # Labels of two phases are black and white; of more, each phase has its colour in every figure.
 TWO_PHASES = ("#000000", "#FFFFFF")
-PHASE_COLOURS = ("#262626", "#F0DFA8", "#4F9BD0", "#C4533A", "#5FA777", "#9C7FBA", "#E8A33D")
+PHASE_COLOURS = (
+    *("#262626", "#F0DFA8", "#4F9BD0", "#C4533A", "#5FA777", "#9C7FBA", "#E8A33D", "#A0A0A0"),
+)
+LINES = ("-", "--", ":", "-.")  # for more lines than there are colours
 MARKERS = ("o", "s", "^", "D", "v", "P")
 
 STYLE = {
@@ -85,7 +89,8 @@ def save(figure: Figure, paths: str | os.PathLike | Iterable[str | os.PathLike])
 
 def _is_formula(text: str) -> bool:
     try:
-        MathTextParser("path").parse(text)
+        for line in text.split("\n"):
+            MathTextParser("path").parse(line)
     except ValueError:
         return False
     return True

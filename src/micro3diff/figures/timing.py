@@ -7,6 +7,7 @@ from micro3diff.figures.style import (
     BLACK,
     COLOURS,
     DOUBLE_COLUMN,
+    LINES,
     MARKERS,
     SMALL,
     new_figure,
@@ -50,7 +51,7 @@ def plot_timing(table: pd.DataFrame, paths) -> None:
             axes.plot(
                 rows["n_h"] + shift,
                 rows[column],
-                color=COLOURS[place % len(COLOURS)],
+                **_look(place),
                 marker=MARKERS[rules.index(rule) % len(MARKERS)],
                 alpha=0.9,
             )
@@ -59,9 +60,7 @@ def plot_timing(table: pd.DataFrame, paths) -> None:
         left = -(0.04 + 0.07 * len(rules)) * greatest
         axes.set_xlim(left, 1.07 * greatest if table["n_h"].any() else -left)
         axes.set_ylim(0, 1.08 * table[column].max() if table[column].max() > 0 else 1)
-    handles = [
-        Line2D([], [], color=COLOURS[i % len(COLOURS)], label=m) for i, m in enumerate(materials)
-    ]
+    handles = [Line2D([], [], **_look(i), label=m) for i, m in enumerate(materials)]
     handles += [
         Line2D([], [], color=BLACK, marker=MARKERS[i % len(MARKERS)], linestyle="none", label=r)
         for i, r in enumerate(rules)
@@ -69,6 +68,12 @@ def plot_timing(table: pd.DataFrame, paths) -> None:
     figure.legend(handles=handles, loc="outside lower center", ncols=7)
     figure.suptitle(_stated(table), fontsize=SMALL)
     save(figure, paths)
+
+
+def _look(place: int) -> dict:
+    """Colour of a material, and another line where colours begin anew."""
+    again, colour = divmod(place, len(COLOURS))
+    return {"color": COLOURS[colour], "linestyle": LINES[again % len(LINES)]}
 
 
 def _stated(table: pd.DataFrame) -> str:

@@ -1,5 +1,6 @@
 """Figures 2, 7, 9, 11 and S1: generated volumes in 3D and in section."""
 
+import textwrap
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -9,6 +10,7 @@ from micro3diff.figures.panels import phases_in, show_section
 from micro3diff.figures.style import (
     DOUBLE_COLUMN,
     GREY,
+    LETTERS_AN_INCH,
     new_figure,
     phase_legend,
     save,
@@ -137,7 +139,8 @@ def plot_gallery(volumes: Sequence[tuple[str, Sequence[np.ndarray]]], paths) -> 
         for axes, labels in zip(row, samples, strict=False):
             triad = axes is panels[0, 0]
             draw_view(axes, np.asarray(labels), size=500, triad=triad, phases=phases)
+        lines = textwrap.fill(name, int(LETTERS_AN_INCH * panel))
         row[0].text(
-            -0.06, 0.5, name, transform=row[0].transAxes, rotation=90, ha="right", va="center"
+            -0.06, 0.5, lines, transform=row[0].transAxes, rotation=90, ha="right", va="center"
         )
     save(figure, paths)
