@@ -32,7 +32,7 @@ def frame(shape: tuple[int, int, int], margin: float = 0.02) -> tuple[float, flo
 
 def draw_triad(axes: Axes, shape: tuple[int, ...], length: float = 11.0) -> None:
     """Draw small x, y and z arrows, ``length`` points long, in the emptier corner at the bottom."""
-    origin = (0.9, 0.0) if shape[1] > shape[2] / 2 else (0.04, 0.02)
+    origin = (0.9, 0.0) if shape[1] >= shape[2] else (0.04, 0.02)
     for name, direction in zip("xyz", np.eye(3), strict=True):
         tip = project(direction) * length
         place = {"xy": origin, "xycoords": "axes fraction", "textcoords": "offset points"}
