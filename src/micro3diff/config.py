@@ -452,10 +452,12 @@ def _material_problems(key: str, material: dict, given: dict, config: dict) -> I
 
 def _user_paths(material: dict) -> Iterator[tuple[str, str]]:
     """The files and folders of the user's that a material needs, by their keys."""
+    url = material["source"]["url"]
     found = {
         "model": material["model"],
         "train.start": material["train"]["start"],
         "source.path": material["source"]["path"],
+        "source.url": url and download_name(url),
         "evaluate.truth": material["evaluate"]["truth"],
     }
     found |= {f"source.planes.{k}": v for k, v in (material["source"]["planes"] or {}).items()}

@@ -203,7 +203,7 @@ def reference_table(
     asked, found = settings.get("max_lag"), int(table["lag"].max())
     if asked and found < asked:
         logger.warning(
-            "the material is thinner than evaluate.max_lag, %d: it is compared up to lag %d only",
+            "the material is thin: of the lags up to %d, it is compared at those up to %d only",
             asked, found,
         )  # fmt: skip
     return table

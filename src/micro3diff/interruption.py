@@ -105,7 +105,7 @@ class Checkpoint:
             )
             return None
         if not same:
-            logger.warning("checkpoint %s is of other settings and is ignored", self.path)
+            logger.warning("checkpoint %s is of other settings or code and is ignored", self.path)
             return None
         return found["state"]
 

@@ -132,8 +132,9 @@ def drawn_fractions(fractions: Sequence[float], scatter: float, seed: int) -> li
     place = [radical_inverse(seed + 1, base) for base in Halton(len(mean) - 1).base]
     deviation = scatter * root @ ndtri(place)
     # cut on both sides alike, so that the mean over the volumes stays that of the material
-    most = 0.75 * (mean / np.abs(deviation).clip(1e-12)).min()
-    return (mean + min(1.0, most) * deviation).tolist()
+    deviation = deviation.clip(-0.75 * mean, 0.75 * mean)
+    deviation[mean.argmax()] -= deviation.sum()
+    return (mean + deviation).tolist()
 
 
 def radical_inverse(number: int, base: int) -> float:

@@ -530,6 +530,8 @@ def test_braces_in_a_path_are_told(tmp_path, name):
     (tmp_path / name).touch()
     found = message(minimal(source__path=str(tmp_path / name)))
     assert "materials.my_rock.source.path: found " in found and "rename it" in found
+    address = {"url": "https://example.org/rock%7B1%7D.tif", "sha256": "0" * 64}
+    assert "source.url: found 'rock{1}.tif'" in message(minimal(source=address))
 
 
 def test_rule_that_is_not_run_needs_no_steps():

@@ -256,7 +256,7 @@ def test_a_thin_source_has_fewer_lags(caplog):
     """A few sections of a block are a source too; the error rate is over the common lags."""
     reference = evaluation.reference_table(random_labels(6, 40, 40), "volume", phase=1, max_lag=12)
     assert reference.loc[reference["metric"] == "S2", "lag"].tolist() == [0, 1, 2, 3]
-    assert "thinner than evaluate.max_lag, 12: it is compared up to lag 3 only" in caplog.text
+    assert "of the lags up to 12, it is compared at those up to 3 only" in caplog.text
     curves = evaluation.measure([random_labels(30, 30, 30)], max_lag=12)
     table = evaluation.error_table([Case("my_rock", "evidence", 0, curves, reference)])
     assert table["error_percent"].notna().all()

@@ -75,7 +75,16 @@ def test_greys_of_another_scale_are_refused(anchor, values, grey):
     origin = {"segmentation": "otsu", "threshold": 75.0, "values": [0, 1]} | grey
     with pytest.raises(InputError, match=rf"has values from {values[0]} to {values[1]}, which the"):
         read_anchors([anchor("z", 0, image)], SHAPE, origin)
-    read_anchors([anchor("z", 0, np.full((10, 12), 200, np.uint8))], SHAPE, origin)
+
+
+@pytest.mark.parametrize("grey", [{}, {"grey": [0, 250]}])
+def test_greys_of_one_phase_are_told(anchor, caplog, grey):
+    """A slice may hold one phase alone, with its noise."""
+    image = np.random.default_rng(0).integers(90, 180, (10, 12)).astype(np.uint8)
+    origin = {"segmentation": "otsu", "threshold": 75.0, "values": [0, 1]} | grey
+    (found,) = read_anchors([anchor("z", 0, image)], SHAPE, origin).values()
+    assert len(np.unique(found)) == 1 or grey
+    assert "makes one phase" in caplog.text
 
 
 def test_one_of_many_labels_is_selected(anchor):

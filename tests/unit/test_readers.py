@@ -257,8 +257,12 @@ def test_a_crop_that_leaves_a_slice_is_no_volume(tmp_path):
     """It has no lags along its thin side: better said before the training than after it."""
     np.save(tmp_path / "rock.npy", VOLUME)
     settings = {"path": tmp_path / "rock.npy", "crop": [[0, 8], [5, 6], [0, 14]]}
-    with pytest.raises(InputError, match="source.crop: leaves a single slice of .*rock.npy"):
+    with pytest.raises(InputError, match="source.crop: leaves a single slice, of shape"):
         load_source(settings)
+    spheres = {"shape": [24, 16, 16], "diameter_mean": 7, "diameter_std": 1}
+    crop = [[5, 6], [0, 16], [0, 16]]
+    with pytest.raises(InputError, match="source.crop: leaves a single slice, of shape"):
+        load_source({"generator": "spheres", "spheres": spheres, "crop": crop})
     settings["crop"] = [[5, 6], [0, 12], [0, 14]]
     assert load_source(settings | {"array": "stack"}).labels.shape == (1, 12, 14)
 

@@ -343,6 +343,12 @@ def test_volumes_of_a_rare_phase_have_its_fraction_on_average(fractions):
     assert (drawn > 0).all()
 
 
+def test_a_rare_phase_takes_no_scatter_from_the_others():
+    """What is cut is its own."""
+    drawn = np.array([drawn_fractions([0.55, 0.449, 0.001], 0.06, k) for k in range(600)])
+    assert drawn[:, 0].std() == pytest.approx(0.06 * np.sqrt(0.55 * 0.45), rel=0.05)
+
+
 def test_the_place_of_a_seed_is_found_without_those_before_it():
     """Halton's sequence, at seeds of which scipy would draw billions first."""
     expected = Halton(2, scramble=False).fast_forward(1_000).random(20)

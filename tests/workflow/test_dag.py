@@ -228,6 +228,9 @@ def test_files_in_a_folder_are_inputs(planner):
     for name in (
         "start/unet/weights.safetensors",
         "images/a.tif",
+        "images/notes.txt",
+        "images/{old}/a.tif",
+        "images/.cache/a.tif",
         "model/unet/weights.safetensors",
     ):
         path = planner.folder / name

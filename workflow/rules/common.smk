@@ -20,6 +20,7 @@ from micro3diff.config import (
     reconstruction_settings,
 )
 from micro3diff.errors import InputError
+from micro3diff.sources import SUFFIXES
 
 
 def stop(message):
@@ -87,9 +88,11 @@ def volume_tables(material, plane_rule, n_h, samples=SAMPLES):
 
 def content_of(folder):
     """The files in a folder, whose own time tells of no change in them; none of a file."""
-    inside = sorted(Path(folder).rglob("[!.]*")) if folder else []
-    # braces would be taken for wildcards
-    return [str(p) for p in inside if p.is_file() and not {"{", "}"} & set(p.name)]
+    inside = sorted(Path(folder).rglob("*")) if folder else []
+    names = [str(p.relative_to(folder)) for p in inside if p.is_file()]
+    # nothing hidden; braces would be taken for wildcards
+    shown = [name for name in names if not re.search(r"(^|/)\.|[{}]", name)]
+    return [f"{folder}/{name}" for name in shown]
 
 
 def source_file(wildcards):
@@ -99,7 +102,9 @@ def source_file(wildcards):
         return f"results/downloads/{download_name(source['url'])}"
     if source["planes"]:
         return sorted(set(source["planes"].values()))
-    return [source["path"], *content_of(source["path"])] if source["path"] else []
+    inside = content_of(source["path"])
+    images = [name for name in inside if name.lower().endswith(SUFFIXES)]
+    return [source["path"], *images] if source["path"] else []
 
 
 def source_settings(wildcards):
@@ -162,10 +167,19 @@ def reconstruction(wildcards):
 
 def volume_mb(material, bytes_a_voxel=None):
     """Memory in MB that grows with a volume: on a CPU that of its tensors, two phases or more."""
-    phases = MATERIALS[material]["source"]["phases"] or 2
+    asked = MATERIALS[material]["reconstruct"]["volume_fraction"]
+    listed = len(asked) if isinstance(asked, list) else 2
+    phases = MATERIALS[material]["source"]["phases"] or listed
     bytes_a_voxel = bytes_a_voxel or (150 if phases == 2 else 60 * phases)
     voxels = math.prod(MATERIALS[material]["reconstruct"]["shape"])
     return voxels * bytes_a_voxel // 10**6
+
+
+def curves_mb(wildcards):
+    """Memory in MB of a job that measures volumes; all distances at once take more."""
+    radial = MATERIALS[wildcards.material]["evaluate"]["along"] == "radial"
+    grows = volume_mb(wildcards.material, bytes_a_voxel=100) if radial else 0
+    return max(8000, 1000 + grows)
 
 
 def sampling_mb(wildcards):

@@ -32,7 +32,7 @@ rule curves:
     conda:
         "../../envs/metrics.yaml"
     resources:
-        mem_mb=8000,
+        mem_mb=curves_mb,
         runtime=120,
     params:
         how=lambda w: measurement(w.material),

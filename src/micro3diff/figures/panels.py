@@ -94,6 +94,8 @@ def sheet(images: np.ndarray, rows: int, columns: int, gap: int | None = None) -
 
 def show_sheet(axes: Axes, images: np.ndarray, rows: int, columns: int, phases: int = 2) -> None:
     """Show a sheet of labels (n, y, x) in the colours of their phases."""
+    images = np.asarray(images)
+    images = images[pick(len(images), rows * columns)]  # no colours of images that are not shown
     channels = np.moveaxis(paint(images, phases), -1, 0)
     page = np.stack([sheet(channel, rows, columns) for channel in channels], axis=-1)
     axes.imshow(np.nan_to_num(page, nan=1.0), interpolation="nearest")

@@ -5,6 +5,7 @@ readers and generators are imported when they are called.
 """
 
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -42,6 +43,9 @@ class Source:
     origin: dict = field(default_factory=dict)
 
 
+SUFFIXES = (".tif", ".tiff", ".png", ".npy")  # of images, also in a folder
+
+
 def load_source(settings: dict) -> Source:
     """Read or generate the source of a material, by its settings ``source`` (see config/README.md).
 
@@ -59,6 +63,12 @@ def load_source(settings: dict) -> Source:
     else:
         raise InputError(
             "source: found neither path, url, planes nor generator, expected one of them"
+        )
+    if kind == "volume" and 1 in labels.shape:
+        where = "source.crop" if settings.get("crop") else "source.array: volume"
+        raise InputError(
+            f"{where}: leaves a single slice, of shape {labels.shape}, which is no volume; use "
+            "more of the volume, or give the slice as an image, as source.path"
         )
     isotropic = settings.get("isotropic", True)
     if isotropic is not True and kind not in ("volume", "planes"):
@@ -114,11 +124,6 @@ def _read(path: Path, settings: dict, key: str = "source.path") -> tuple["np.nda
     array = read_array(path, key)
     kind = kind_of(path, array.ndim, settings.get("array") or "auto")
     array = _crop(array, settings.get("crop"))
-    if kind == "volume" and 1 in array.shape:
-        raise InputError(
-            f"source.crop: leaves a single slice of {path}, of shape {array.shape}, which is no "
-            "volume; crop it thicker, or save the slice as an image and name that as source.path"
-        )
     labels, segmentation = to_labels(array, settings, name=str(path))
     if settings.get("grey"):
         labels, segmentation["grey"] = _greys(array, segmentation, path)
@@ -295,6 +300,31 @@ def load_truth(settings: dict, origin: dict, path: str | Path) -> Source:
     return truth
 
 
+def _check_scale(
+    array: "np.ndarray", threshold: float, greys: Sequence[float] | None, name: str
+) -> None:
+    """InputError if an image can't be of the ``greys`` (least, greatest) of its source, if known.
+
+    A mask, or greys of other bits, would become one phase. So may a slice of the material, which
+    is told.
+    """
+    import numpy as np
+
+    from micro3diff.sources.segmentation import MAX_LABELS
+
+    low, high = array.min(), array.max()
+    if low <= threshold < high:
+        return
+    told = (
+        f"{name} has values from {low} to {high}, which the source's threshold of {threshold:g} "
+        "makes one phase"
+    )
+    outside = greys is not None and (high < greys[0] or low > greys[1])
+    if outside or 1 < len(np.unique(array)) <= MAX_LABELS:
+        raise InputError(f"{told}; expected greys as those of the source")
+    logger.warning("%s", told)
+
+
 def labels_like(path: str | Path, origin: dict, plane: str, key: str) -> "np.ndarray":
     """Another image as labels, by what was done to a source of this ``origin``.
 
@@ -312,12 +342,8 @@ def labels_like(path: str | Path, origin: dict, plane: str, key: str) -> "np.nda
         raise InputError(f"{key}: {path} is of shape {array.shape}, expected one 2D image")
     values = record.get("values", [0, 1])  # generated labels are 0 and 1
     if "threshold" in record:
-        low, high, threshold = array.min(), array.max(), record["threshold"]
-        if low != high and not low <= threshold < high:
-            raise InputError(
-                f"{key}: {path} has values from {low} to {high}, which the source's threshold of "
-                f"{threshold:g} makes one phase; expected greys as those of the source"
-            )
+        threshold = record["threshold"]
+        _check_scale(array, threshold, record.get("grey"), f"{key}: {path}")
     if "grey" in record:
         return _scaled(array, *record["grey"])
     if "threshold" in record:

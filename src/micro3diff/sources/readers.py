@@ -8,10 +8,10 @@ import numpy as np
 import tifffile
 
 from micro3diff.errors import InputError
+from micro3diff.sources import SUFFIXES
 from micro3diff.sources.segmentation import MAX_LABELS
 from micro3diff.volumes import opened_tiff
 
-SUFFIXES = (".tif", ".tiff", ".png", ".npy")
 REMEDY = "export it again as TIFF, PNG or NPY"
 
 
