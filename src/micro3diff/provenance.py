@@ -47,8 +47,8 @@ def _material(source: str, slices: str, model: str, volumes: Iterable[str]) -> d
     ]
     for volume in made:
         volume["code_sha256"] = volume["versions"]["code_sha256"]
-    keys = ("file", "seed", "sha256", "model_sha256", "slices_sha256", "settings", "device")
-    keys += ("code_sha256",)
+    checksums = ("sha256", "model_sha256", "slices_sha256", "code_sha256")
+    keys = ("file", "seed", *checksums, "settings", "device")
     return {
         "source": read_json(source),
         "slices_sha256": sha256_of(slices),

@@ -230,6 +230,7 @@ def test_files_in_a_folder_are_inputs(planner):
         "images/a.tif",
         "images/notes.txt",
         "images/{old}/a.tif",
+        "images/small/a.tif",
         "images/.cache/a.tif",
         "model/unet/weights.safetensors",
     ):

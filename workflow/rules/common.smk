@@ -102,9 +102,12 @@ def source_file(wildcards):
         return f"results/downloads/{download_name(source['url'])}"
     if source["planes"]:
         return sorted(set(source["planes"].values()))
-    inside = content_of(source["path"])
-    images = [name for name in inside if name.lower().endswith(SUFFIXES)]
-    return [source["path"], *images] if source["path"] else []
+    path = source["path"]
+    inside = [Path(name) for name in content_of(path)]
+    images = [
+        p for p in inside if p.parent == Path(path) and p.suffix.lower() in SUFFIXES
+    ]
+    return [path, *map(str, images)] if path else []
 
 
 def source_settings(wildcards):

@@ -26,8 +26,8 @@ RULE_COLOURS = {"alternate": COLOURS[0], "average": COLOURS[1], "evidence": COLO
 # Labels of two phases are black and white; of more, each phase has its colour in every figure.
 TWO_PHASES = ("#000000", "#FFFFFF")
 PHASE_COLOURS = (
-    *("#262626", "#F0DFA8", "#4F9BD0", "#C4533A", "#5FA777", "#9C7FBA", "#E8A33D", "#A0A0A0"),
-)
+    "#262626", "#F0DFA8", "#4F9BD0", "#C4533A", "#5FA777", "#9C7FBA", "#E8A33D", "#A0A0A0",
+)  # fmt: skip
 LINES = ("-", "--", ":", "-.")  # for more lines than there are colours
 MARKERS = ("o", "s", "^", "D", "v", "P")
 
