@@ -86,9 +86,9 @@ def volume_tables(material, plane_rule, n_h, samples=SAMPLES):
     ]
 
 
-def content_of(folder):
+def content_of(folder, pattern="**/*"):
     """The files in a folder, whose own time tells of no change in them; none of a file."""
-    inside = sorted(Path(folder).rglob("*")) if folder else []
+    inside = sorted(Path(folder).glob(pattern)) if folder else []
     names = [str(p.relative_to(folder)) for p in inside if p.is_file()]
     # nothing hidden; braces would be taken for wildcards
     shown = [name for name in names if not re.search(r"(^|/)\.|[{}]", name)]
@@ -103,11 +103,9 @@ def source_file(wildcards):
     if source["planes"]:
         return sorted(set(source["planes"].values()))
     path = source["path"]
-    inside = [Path(name) for name in content_of(path)]
-    images = [
-        p for p in inside if p.parent == Path(path) and p.suffix.lower() in SUFFIXES
-    ]
-    return [path, *map(str, images)] if path else []
+    inside = content_of(path, "*")  # images of subfolders are not read
+    images = [name for name in inside if name.lower().endswith(SUFFIXES)]
+    return [path, *images] if path else []
 
 
 def source_settings(wildcards):

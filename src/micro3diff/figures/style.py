@@ -75,7 +75,8 @@ def save(figure: Figure, paths: str | os.PathLike | Iterable[str | os.PathLike])
     A user's title that is no formula, for all its dollars, is shown as it is.
     """
     for text in figure.findobj(Text):
-        text.set_parse_math(_is_formula(text.get_text()))
+        if "$" in text.get_text():
+            text.set_parse_math(_is_formula(text.get_text()))
     if isinstance(paths, str | os.PathLike):
         stem = Path(paths)
         whole = stem.suffix in (".png", ".pdf")
