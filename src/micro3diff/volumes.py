@@ -112,7 +112,11 @@ def read_labels(path: str | os.PathLike) -> np.ndarray:
 
     Greys are split into phases 0 and 1 by their threshold, so that they are measured as labels are.
     """
-    values, threshold = read_values(path), read_threshold(path)
+    return as_labels(read_values(path), read_threshold(path))
+
+
+def as_labels(values: np.ndarray, threshold: float | None) -> np.ndarray:
+    """Greys as phases 0 and, above the threshold, 1; without a threshold they are labels."""
     return values if threshold is None else (values > threshold).astype(np.uint8)
 
 

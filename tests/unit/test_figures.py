@@ -19,7 +19,7 @@ from micro3diff.figures.denoiser import describe, plot_denoiser
 from micro3diff.figures.diffusion import plot_diffusion_cubes, plot_diffusion_sections, read_trace
 from micro3diff.figures.directions import plot_directions
 from micro3diff.figures.errors import headline, plot_errors
-from micro3diff.figures.panels import MOST_PIXELS, paint, pick, sections, sheet, show_labels
+from micro3diff.figures.panels import MOST_PIXELS, paint, pick, sections, sheet, show_image
 from micro3diff.figures.timing import plot_timing
 from micro3diff.figures.training_data import plot_training_data
 from micro3diff.figures.volumes import plot_gallery, plot_harmonizing, plot_tiled, plot_volume
@@ -159,7 +159,7 @@ def test_one_case_alone_has_an_axis(tmp_path, recwarn):
 def test_a_large_micrograph_takes_no_more_memory_than_is_shown():
     """Colours of 6000 x 6000 pixels alone would be beyond the memory of a figure's job."""
     axes = Figure().subplots()
-    show_labels(axes, np.eye(3 * MOST_PIXELS, MOST_PIXELS, dtype=np.uint8))
+    show_image(axes, np.eye(3 * MOST_PIXELS, MOST_PIXELS, dtype=np.uint8))
     assert axes.images[0].get_array().shape == (MOST_PIXELS, -(-MOST_PIXELS // 3), 3)
 
 
@@ -312,9 +312,36 @@ def test_sections_of_a_grey_volume_show_its_greys(tmp_path, monkeypatch):
     greys = np.random.default_rng(0).integers(0, 256, (8, 9, 10), dtype=np.uint8)
     shown = []
     monkeypatch.setattr(volumes, "save", lambda figure, _: shown.extend(figure.axes))
-    plot_volume((greys > 127).astype(np.uint8), tmp_path / "volume", greys=greys)
-    for panel, section in zip(shown[1:], sections(greys).values(), strict=True):
-        np.testing.assert_array_equal(panel.get_images()[0].get_array(), section)
+    plot_volume(greys, tmp_path / "volume", threshold=127)
+    plot_harmonizing({"evidence": greys}, tmp_path / "cases", threshold=127)
+    assert len(shown) == 8
+    for panel, section in zip(shown, 2 * [None, *sections(greys).values()], strict=True):
+        if section is not None:
+            picture = panel.get_images()[0].get_array()
+            np.testing.assert_array_equal(picture, paint(section, None))
+    viewed = []
+    monkeypatch.setattr(volumes, "draw_view", lambda _, labels, **how: viewed.append(labels))
+    plot_tiled(greys, [True, False, False], tmp_path / "copies", threshold=127)
+    np.testing.assert_array_equal(viewed[0], np.tile(greys > 127, (2, 1, 1)))
+    picture = shown[8 + 2].get_images()[0].get_array()
+    np.testing.assert_array_equal(picture, paint(np.tile(greys, (2, 1, 1))[:, 4], None))
+
+
+def test_training_data_and_samples_of_greys_show_them(tmp_path, monkeypatch):
+    """Not their two phases: what a grey denoiser learns of is seen in its greys alone."""
+    greys = np.arange(3 * 8 * 8, dtype=np.uint8).reshape(3, 8, 8)
+    painted = []
+
+    def seen(values, phases):
+        painted.append((len(np.unique(values)), phases))
+        return paint(values, phases)
+
+    monkeypatch.setattr("micro3diff.figures.panels.paint", seen)
+    plot_training_data(greys[0], "image", greys, tmp_path / "image", threshold=99.5)
+    plot_denoiser(None, greys, greys[:1], SCORES, tmp_path / "samples", grey=True)
+    assert painted == [(64, None), (192, None), (64, None), (64, None)]
+    assert drawn(tmp_path / "image") and drawn(tmp_path / "samples")
+    np.testing.assert_array_equal(paint(np.uint8([0, 51, 255]), None)[:, 0], [0, 0.2, 1])
 
 
 @needs_opengl

@@ -4,7 +4,6 @@ from micro3diff.figures.volumes import plot_volume
 from micro3diff.logs import configure_logging
 from micro3diff.volumes import (
     phase_count,
-    read_labels,
     read_threshold,
     read_values,
     volumes_of,
@@ -14,9 +13,9 @@ if __name__ == "__main__":
     configure_logging(snakemake.log[0])
     path = volumes_of(snakemake.input[0])[0]
     plot_volume(
-        read_labels(path),
+        read_values(path),
         snakemake.output,
         inverted=snakemake.params.inverted,
         phases=phase_count(path),
-        greys=None if read_threshold(path) is None else read_values(path),
+        threshold=read_threshold(path),
     )

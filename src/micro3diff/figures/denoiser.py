@@ -26,12 +26,14 @@ def plot_denoiser(
     samples: np.ndarray,
     scores: pd.DataFrame,
     paths,
+    grey: bool = False,
 ) -> None:
     """Draw the training loss, real slices (n, y, x) and 2D samples (m, y, x) with their errors.
 
     ``loss`` has columns step, loss; None or no rows for a model that was trained elsewhere.
     ``scores`` has columns metric, error_percent, ci_low, ci_high, and may have volume_fraction,
     reference_volume_fraction and plane, see `micro3diff.evaluation.score_planes`.
+    ``grey``: the images are of grey values, and shown as such.
     """
     require_columns(scores, ["metric", "error_percent"], "scores of the 2D model")
     if loss is None or loss.empty:
@@ -43,7 +45,7 @@ def plot_denoiser(
         _draw_loss(panels[0], loss)
     # The same number of each, so that neither looks richer than it is.
     side = max(1, min(4, int(np.sqrt(min(len(slices), len(samples))))))
-    phases = phases_in(slices, samples)
+    phases = None if grey else phases_in(slices, samples)
     for axes, images, title in zip(
         panels[-2:], (slices, samples), ("Real slices", "2D samples"), strict=True
     ):

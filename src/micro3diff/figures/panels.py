@@ -1,4 +1,4 @@
-"""Panels that several figures share: a picture of labels, sections, a sheet of images."""
+"""Panels that several figures share: a picture of labels or greys, sections, a sheet of images."""
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -16,13 +16,21 @@ def phases_in(*labels: np.ndarray) -> int:
     return max((int(np.max(array)) for array in labels), default=0) + 1
 
 
-def paint(labels: np.ndarray, phases: int) -> np.ndarray:
-    """Labels as the colours of their phases (`style.phase_colours`), RGB 0..1: (..., 3)."""
-    return np.array([to_rgb(colour) for colour in phase_colours(phases)])[np.asarray(labels)]
+def paint(values: np.ndarray, phases: int | None) -> np.ndarray:
+    """Labels as the colours of their phases (`style.phase_colours`), RGB 0..1: (..., 3).
+
+    Without ``phases`` they are greys, 0..255, and painted as such.
+    """
+    values = np.asarray(values)
+    if phases is None:
+        return np.repeat(values[..., None] / 255, 3, axis=-1)
+    return np.array([to_rgb(colour) for colour in phase_colours(phases)])[values]
 
 
-def show_labels(axes: Axes, image: np.ndarray, phases: int = 2, origin: str = "upper") -> None:
-    """Show labels (y, x) in the colours of their phases, with a thin frame.
+def show_image(
+    axes: Axes, image: np.ndarray, phases: int | None = 2, origin: str = "upper"
+) -> None:
+    """Show labels or greys (y, x) as `paint` does, with a thin frame.
 
     Of an image with more pixels than a figure shows, every k-th: memory does not grow with it.
     """
@@ -49,19 +57,9 @@ def sections(volume: np.ndarray) -> dict[str, np.ndarray]:
     return {"xy": volume[z], "xz": volume[:, y], "yz": volume[:, :, x]}
 
 
-def show_section(
-    axes: Axes, volume: np.ndarray, plane: str, phases: int = 2, greys: np.ndarray | None = None
-) -> None:
-    """Show one middle section with its axes named; upwards as in the 3D view.
-
-    Of ``greys`` (z, y, x), 0..255, if they are given, in place of the labels.
-    """
-    if greys is None:
-        show_labels(axes, sections(volume)[plane], phases, origin="lower")
-    else:
-        section = sections(greys)[plane]
-        axes.imshow(section, "gray", vmin=0, vmax=255, origin="lower", interpolation="nearest")
-        frame_only(axes)
+def show_section(axes: Axes, volume: np.ndarray, plane: str, phases: int | None = 2) -> None:
+    """Show one middle section with its axes named; upwards as in the 3D view."""
+    show_image(axes, sections(volume)[plane], phases, origin="lower")
     axes.set_anchor("N")  # titles in one line with those of taller panels
     axes.set_xlabel(plane[0], labelpad=1)
     axes.set_ylabel(plane[1], labelpad=1, rotation=0, ha="right", va="center")
@@ -92,8 +90,10 @@ def sheet(images: np.ndarray, rows: int, columns: int, gap: int | None = None) -
     return page
 
 
-def show_sheet(axes: Axes, images: np.ndarray, rows: int, columns: int, phases: int = 2) -> None:
-    """Show a sheet of labels (n, y, x) in the colours of their phases."""
+def show_sheet(
+    axes: Axes, images: np.ndarray, rows: int, columns: int, phases: int | None = 2
+) -> None:
+    """Show a sheet of labels or greys (n, y, x) as `paint` does."""
     images = np.asarray(images)
     images = images[pick(len(images), rows * columns)]  # no colours of images that are not shown
     channels = np.moveaxis(paint(images, phases), -1, 0)

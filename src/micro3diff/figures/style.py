@@ -109,9 +109,9 @@ def phase_colours(phases: int) -> tuple[str, ...]:
     return tuple(PHASE_COLOURS[k % len(PHASE_COLOURS)] for k in range(phases))
 
 
-def phase_legend(figure: Figure, phases: int) -> None:
+def phase_legend(figure: Figure, phases: int | None) -> None:
     """Name the colours of the phases below a figure, where there are more than two."""
-    if phases > 2:
+    if phases and phases > 2:
         handles = [
             Patch(facecolor=colour, edgecolor="black", lw=0.5, label=f"phase {k}")
             for k, colour in enumerate(phase_colours(phases))

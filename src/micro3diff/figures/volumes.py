@@ -17,6 +17,7 @@ from micro3diff.figures.style import (
     styled,
 )
 from micro3diff.figures.views import draw_view
+from micro3diff.volumes import as_labels
 
 PLANES = ("xy", "xz", "yz")
 PANEL = 1.4  # inches: five beside each other in a double column
@@ -24,27 +25,29 @@ PANEL = 1.4  # inches: five beside each other in a double column
 
 @styled
 def plot_volume(
-    labels: np.ndarray,
+    values: np.ndarray,
     paths,
     inverted: bool = False,
     phases: int | None = None,
-    greys: np.ndarray | None = None,
+    threshold: float | None = None,
 ) -> None:
     """Figures 7, 9, 11: one volume (z, y, x) in 3D and its three middle sections.
 
     With ``inverted`` also the 3D view of everything but phase 1 (the grains, where phase 1 is
     their boundaries). ``phases`` is how many the material has, by default those of the volume.
-    ``greys``, 0..255, are what the sections show in place of the labels.
+    Of greys, which have a ``threshold``, the sections show them as they are, and the 3D view those
+    above it.
     """
-    labels = np.asarray(labels)
+    labels = as_labels(np.asarray(values), threshold)
     phases = phases or phases_in(labels)
+    painted = phases if threshold is None else None
     views = [False, True] if inverted else [False]
     figure, panels = _views_and_sections([1.25] * len(views), labels.shape)
     for panel, invert in zip(panels, views, strict=False):
         draw_view(panel, labels, inverted=invert, phases=phases)
         panel.set_title("all but phase 1" if invert else _shown(phases))
     for panel, plane in zip(panels[len(views) :], PLANES, strict=True):
-        show_section(panel, labels, plane, phases, greys)
+        show_section(panel, values, plane, painted)
         panel.set_title(f"{plane} section")
     phase_legend(figure, phases)
     save(figure, paths)
@@ -52,29 +55,34 @@ def plot_volume(
 
 @styled
 def plot_tiled(
-    labels: np.ndarray, periodic: Sequence[bool], paths, phases: int | None = None
+    values: np.ndarray,
+    periodic: Sequence[bool],
+    paths,
+    phases: int | None = None,
+    threshold: float | None = None,
 ) -> None:
     """A periodic volume (z, y, x) beside itself, twice along each axis along which it is periodic.
 
     In 3D and in sections through the middle of the copies; small ticks outside the frame show where
-    a copy ends. Raises `InputError` for a volume that is periodic along no axis.
+    a copy ends. Greys are shown as by `plot_volume`. Raises `InputError` for a volume that is
+    periodic along no axis.
     """
-    labels = np.asarray(labels)
     if not any(periodic):
         raise InputError("figure of the copies: the volume is periodic along none of its axes")
-    phases = phases or phases_in(labels)
     copies = [2 if wraps else 1 for wraps in periodic]
-    tiled = np.tile(labels, copies)
+    tiled = np.tile(values, copies)
+    labels = as_labels(tiled, threshold)
+    phases = phases or phases_in(labels)
     figure, panels = _views_and_sections([1.5], tiled.shape)
-    draw_view(panels[0], tiled, size=1000, phases=phases)
+    draw_view(panels[0], labels, size=1000, phases=phases)
     counts = " × ".join(map(str, copies[::-1]))
     panels[0].set_title(f"{counts} copies (x, y, z)\n{_shown(phases)}")
     ends = {
         name: [n - 0.5] if wraps else []
-        for name, n, wraps in zip("zyx", labels.shape, periodic, strict=True)
+        for name, n, wraps in zip("zyx", np.shape(values), periodic, strict=True)
     }
     for panel, plane in zip(panels[1:], PLANES, strict=True):
-        show_section(panel, tiled, plane, phases)
+        show_section(panel, tiled, plane, phases if threshold is None else None)
         panel.set(xticks=ends[plane[0]], yticks=ends[plane[1]], title=f"{plane} section")
         panel.tick_params(
             top=True, right=True, labelbottom=False, labelleft=False, length=4, color=GREY
@@ -99,23 +107,29 @@ def _shown(phases: int) -> str:
 
 
 @styled
-def plot_harmonizing(volumes: Mapping[str, np.ndarray], paths) -> None:
-    """Figure 2: one column per case (name -> volume): the 3D view above its middle sections."""
+def plot_harmonizing(
+    volumes: Mapping[str, np.ndarray], paths, threshold: float | None = None
+) -> None:
+    """Figure 2: one column per case (name -> volume): the 3D view above its middle sections.
+
+    Greys are shown as by `plot_volume`.
+    """
     if not volumes:
         raise InputError("figure of the harmonizing steps: no volume was given")
-    phases = phases_in(*volumes.values())
+    labels = {name: as_labels(np.asarray(one), threshold) for name, one in volumes.items()}
+    phases = phases_in(*labels.values())
     width = min(DOUBLE_COLUMN, 0.3 + PANEL * len(volumes))
     panel = (width - 0.3) / len(volumes)
-    z, y, x = np.max([np.shape(labels) for labels in volumes.values()], axis=0)
+    z, y, x = np.max([one.shape for one in labels.values()], axis=0)
     heights = [1.0, *(side / max(x, y) for side in (y, z, z))]  # sections at one scale
     figure = new_figure(width, 0.5 + 4.1 / 4 * sum(heights) * panel)
     panels = figure.subplots(4, len(volumes), squeeze=False, height_ratios=heights)
-    for column, (name, labels) in zip(panels.T, volumes.items(), strict=True):
+    for column, (name, values) in zip(panels.T, volumes.items(), strict=True):
         triad = column[0] is panels[0, 0]
-        draw_view(column[0], np.asarray(labels), size=500, triad=triad, phases=phases)
+        draw_view(column[0], labels[name], size=500, triad=triad, phases=phases)
         column[0].set_title(name.replace(", ", ",\n"))
         for axes, plane in zip(column[1:], PLANES, strict=True):
-            show_section(axes, np.asarray(labels), plane, phases)
+            show_section(axes, values, plane, phases if threshold is None else None)
             if axes not in panels[:, 0]:
                 axes.set(xlabel="", ylabel="")
     phase_legend(figure, phases)
