@@ -85,10 +85,10 @@ takes the folder.
 {choice}
 ## Limits
 
-- A small model for trying things out, not the paper's. A volume can't be better than the errors
-  above.
-- It knows one material at one pixel size. Images of other sides than {patch} pixels are possible,
-  but nothing was measured on them.
+- A small model for trying things out, not the paper's. Shapes that it draws wrong will be wrong
+  in the volume.
+- It knows one material at one pixel size. Images of other sides than {patch} pixels are
+  possible, but little was measured on them (docs/method.md).
 {limits}
 
 ## Licence
@@ -107,6 +107,7 @@ def collect(results: Path, given: dict) -> dict:
         "source": origin(read_json(results / "source.json")["origin"], given["source"]),
         "slices": list(read_labels(results / "slices.tif").shape),
         "slicing": given.get("slices", {}),
+        "isotropic": given["source"].get("isotropic", True),
         "check": {key: check[key] for key in ("seed", "settings", "model_sha256", "versions")},
         "errors": scores.to_dict("index"),
     }
@@ -177,14 +178,14 @@ def choice(folder: Path) -> str:
     return f"\nThe rule `evidence` takes its settings from `{CHOICE}`: `{settings}`.\n"
 
 
-def image(name: str, description: dict) -> str:
+def image(name: str, description: dict, isotropic: bool | list[str]) -> str:
     """The line of a configuration that names the user's image, if config.yaml names none."""
     if name in configuration([])["materials"]:
         return ""
     planes, phases = description["planes"], len(description["fractions"])
     source = {"path": "my_volume.tif" if planes else "my_image.tif"}
     source |= {"phases": phases} if phases > 2 else {}
-    source |= {"isotropic": False} if planes else {}
+    source |= {"isotropic": isotropic} if planes else {}
     return f"\n    source: {flow(source)}"
 
 
@@ -226,7 +227,7 @@ def card(folder: Path, about: dict) -> str:
         reference=errors["S2"]["reference_volume_fraction"],
         limits="\n".join(f"- {limit}" for limit in about["limits"]),
         choice=choice(folder),
-        image=image(folder.name, description),
+        image=image(folder.name, description, facts["isotropic"]),
         license=about.get("license_name", about["license"]),
     )
 

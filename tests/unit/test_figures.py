@@ -485,6 +485,21 @@ def test_samplers(tmp_path, volumes):
         samplers.plot_samplers(pd.DataFrame(rows).drop(columns="floor_high"), tmp_path / "none")
 
 
+def test_cases_of_fewer_volumes_than_the_floor_are_hollow(tmp_path, monkeypatch):
+    """The band is the floor of the most volumes, which a case of a single one needn't keep to."""
+    shared = {"rule": "alternate", "n_h": 0, "metric": "S2", "ci_low": np.nan, "ci_high": np.nan}
+    shared |= {"error_percent": 5.0, "floor_high": 4.0, "model2d_percent": np.nan}
+    table = pd.DataFrame([shared | {"passes": p, "n_volumes": n} for p, n in ((10, 25), (90, 1))])
+    kept = []
+    monkeypatch.setattr(samplers, "save", lambda figure, _: kept.append(figure))
+    samplers.plot_samplers(table, tmp_path / "samplers")
+    lines = kept[0].axes[0].get_lines()
+    hollow = [line for line in lines if line.get_markerfacecolor() == "white"]
+    assert [list(line.get_xdata()) for line in hollow] == [[90]]
+    names = [text.get_text() for text in kept[0].legends[0].get_texts()]
+    assert names[1:] == ["25 real volumes, 97.5 %", "fewer than 25 volumes"]
+
+
 def write_trace(path: Path, count: int = 8, **changed) -> Path:
     noise = np.random.default_rng(0).normal(size=(count, 6, 7, 8))
     arrays = {

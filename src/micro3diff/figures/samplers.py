@@ -20,6 +20,7 @@ from micro3diff.figures.style import (
     styled,
 )
 
+HOLLOW = {"markerfacecolor": "white"}
 COLUMNS = [
     "rule", "n_h", "passes", "metric", "error_percent", "ci_low", "ci_high", "n_volumes",
     "floor_high", "model2d_percent",
@@ -38,11 +39,13 @@ LABELS = {
 def plot_samplers(table: pd.DataFrame, paths, title: str | None = None) -> None:
     """Draw ``samplers.csv`` of one material: a panel for each metric, a line for each rule and n_h.
 
-    Bars are the 95 % intervals. The grey band reaches up to ``floor_high`` of the most volumes; the
-    dashed line is the error of the 2D denoiser's own images, where it was measured.
+    Bars are the 95 % intervals. The grey band reaches up to ``floor_high`` of the most volumes;
+    points of fewer, whose floor is higher, are hollow. The dashed line is the error of the 2D
+    denoiser's own images, where it was measured.
     """
     require_columns(table, COLUMNS, "table of samplers")
     table = table.sort_values("passes")
+    most = table["n_volumes"].max()
     names = sorted({(rule, n_h) for rule, n_h in zip(table["rule"], table["n_h"], strict=True)})
     figure = new_figure(DOUBLE_COLUMN, 4.6)
     panels = figure.subplots(2, 3, sharex=True)
@@ -55,9 +58,10 @@ def plot_samplers(table: pd.DataFrame, paths, title: str | None = None) -> None:
             low, high = line["ci_low"].to_numpy(float), line["ci_high"].to_numpy(float)
             # near zero the interval may lie above the error itself
             reach = np.clip(np.nan_to_num([height - low, high - height]), 0, None)
-            axes.errorbar(
-                line["passes"], height, reach, capsize=2, elinewidth=0.7, **_look(names, name)
-            )
+            look = _look(names, name)
+            axes.errorbar(line["passes"], height, reach, capsize=2, elinewidth=0.7, **look)
+            few = (line["n_volumes"] < most).to_numpy()
+            axes.plot(line["passes"][few], height[few], ls="none", zorder=3, **look | HOLLOW)
         _draw_bounds(axes, rows)
         axes.xaxis.set_major_locator(LogLocator(subs=(1, 3)))
         axes.xaxis.set_major_formatter("{x:g}")
@@ -67,10 +71,13 @@ def plot_samplers(table: pd.DataFrame, paths, title: str | None = None) -> None:
     for axes in panels[1]:
         axes.set_xlabel("Network passes a volume")
     handles = [Line2D([], [], label=case_name(*name), **_look(names, name)) for name in names]
-    handles.append(Patch(color=GREY, alpha=0.4, lw=0, label="real volumes, 97.5 %"))
+    handles.append(Patch(color=GREY, alpha=0.4, lw=0, label=f"{most} real volumes, 97.5 %"))
+    if (table["n_volumes"] < most).any():
+        few = {"color": GREY, "marker": "o", "ls": "none"} | HOLLOW
+        handles.append(Line2D([], [], label=f"fewer than {most} volumes", **few))
     if table["model2d_percent"].notna().any():
         handles.append(Line2D([], [], color=BLACK, ls="--", lw=0.8, label="2D denoiser"))
-    figure.legend(handles=handles, loc="outside lower center", ncols=4)
+    figure.legend(handles=handles, loc="outside lower center", ncols=5)
     if title:
         figure.suptitle(title)
     save(figure, paths)
