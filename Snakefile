@@ -37,7 +37,7 @@ rule all:
 onstart:
     require_sbatch()
     print(
-        f"Micro3Diff: {len(MATERIALS)} materials, {len(CASES)} cases, {SAMPLES} volumes each"
+        f"Micro3Diff: {', '.join(MATERIALS)}; {len(CASES)} case(s) of {SAMPLES} volume(s)"
     )
 
 

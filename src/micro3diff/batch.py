@@ -11,6 +11,7 @@ import torch
 from micro3diff.files import atomic_path, read_json, sha256_of
 from micro3diff.given import read_given
 from micro3diff.interruption import SECONDS, Checkpoint, sigterm_noticed
+from micro3diff.planes import SLICES_PER_PASS
 from micro3diff.reconstruction import (
     decisive,
     load_for,
@@ -37,7 +38,7 @@ def make_volumes(
     slices: str | os.PathLike,
     source: dict,
     given: str | os.PathLike | None = None,
-    slices_per_pass: int = 64,
+    slices_per_pass: int = SLICES_PER_PASS,
     seconds: float = SECONDS,
 ) -> None:
     """Reconstruct the volumes of ``samples`` beside ``runs``, then write that table of them.

@@ -27,6 +27,7 @@ from micro3diff.evaluation import (
 from micro3diff.files import read_json, sha256_of, write_json
 from micro3diff.interruption import SECONDS, Checkpoint, sigterm_noticed
 from micro3diff.metrics import error_rate
+from micro3diff.planes import SLICES_PER_PASS
 from micro3diff.reconstruction import (
     decisive,
     load_for,
@@ -130,7 +131,7 @@ def choose(
     labels: np.ndarray,
     phase: int,
     path: str | os.PathLike,
-    slices_per_pass: int = 64,
+    slices_per_pass: int = SLICES_PER_PASS,
     seconds: float = SECONDS,
 ) -> None:
     """Write the choice as JSON: ``settings``, what was ``tried``, ``seeds`` and ``volumes``.

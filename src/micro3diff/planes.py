@@ -18,6 +18,8 @@ from micro3diff.slices import PLANES
 
 logger = logging.getLogger(__name__)
 
+SLICES_PER_PASS = 64  # of slices as large as those of a training, unless the settings say otherwise
+
 
 class PlaneRule:
     """What the rules share: slices of one plane family through the 2D denoiser.
@@ -46,7 +48,7 @@ class PlaneRule:
     def __init__(
         self,
         denoiser,
-        slices_per_pass: int = 64,
+        slices_per_pass: int = SLICES_PER_PASS,
         *,
         periodic: Sequence[bool] = (False, False, False),
         target: Sequence[float] | None = None,
@@ -140,7 +142,9 @@ class Alternate(PlaneRule):
     ``order`` is "cyclic" (yz, xz, xy) or "random" (drawn from ``seed`` and the turn).
     """
 
-    def __init__(self, denoiser, slices_per_pass: int = 64, *, order: str = "cyclic", **shared):
+    def __init__(
+        self, denoiser, slices_per_pass: int = SLICES_PER_PASS, *, order: str = "cyclic", **shared
+    ):
         super().__init__(denoiser, slices_per_pass, **shared)
         self.order = order
 
@@ -161,7 +165,14 @@ class Stack(PlaneRule):
     ``shown``: the plane that they show; None if all planes are alike.
     """
 
-    def __init__(self, denoiser, slices_per_pass: int = 64, *, shown: str | None = None, **shared):
+    def __init__(
+        self,
+        denoiser,
+        slices_per_pass: int = SLICES_PER_PASS,
+        *,
+        shown: str | None = None,
+        **shared,
+    ):
         super().__init__(
             lambda images, sigma, _: denoiser(images, sigma, shown), slices_per_pass, **shared
         )
@@ -215,7 +226,7 @@ class Evidence(Alternate):
     def __init__(
         self,
         denoiser,
-        slices_per_pass: int = 64,
+        slices_per_pass: int = SLICES_PER_PASS,
         *,
         fractions: list[float],
         covariances: Sequence[np.ndarray] | None = None,

@@ -23,7 +23,7 @@ from micro3diff.errors import InputError
 from micro3diff.files import atomic_path, code_sha256, read_json, sha256_of, write_json
 from micro3diff.given import of_each
 from micro3diff.interruption import Checkpoint
-from micro3diff.planes import Alternate, Average, Evidence, Stack
+from micro3diff.planes import SLICES_PER_PASS, Alternate, Average, Evidence, Stack
 from micro3diff.samplers import karras_sigmas, sample, uniform_sigmas
 from micro3diff.slices import PLANES, read_slices, write_slices
 from micro3diff.volumes import write_labels
@@ -39,7 +39,7 @@ def plane_rule(
     material: "Material | None" = None,
     anchors: dict | None = None,
     *,
-    slices_per_pass: int = 64,
+    slices_per_pass: int = SLICES_PER_PASS,
 ):
     """The 3D denoiser that a case's settings ask for.
 
@@ -338,7 +338,7 @@ def reconstruct(
     voxel_size: float | None,
     unit: str,
     anchors: dict | None = None,
-    slices_per_pass: int = 64,
+    slices_per_pass: int = SLICES_PER_PASS,
     checkpoint: Checkpoint | None = None,
 ) -> None:
     """Reconstruct one volume; write it as TIFF and its provenance as JSON.
@@ -404,7 +404,7 @@ def trace(
     slices: str | os.PathLike,
     source: dict,
     anchors: dict | None = None,
-    slices_per_pass: int = 64,
+    slices_per_pass: int = SLICES_PER_PASS,
 ) -> None:
     """Reconstruct a volume and keep snapshots of its reverse process, evenly spaced in time.
 
