@@ -133,7 +133,10 @@ def drawn_fractions(fractions: Sequence[float], scatter: float, seed: int) -> li
     deviation = scatter * root @ ndtri(place)
     # cut on both sides alike, so that the mean over the volumes stays that of the material
     deviation = deviation.clip(-0.75 * mean, 0.75 * mean)
-    deviation[mean.argmax()] -= deviation.sum()
+    most = mean.argmax()
+    deviation[most] -= deviation.sum()
+    # which the phase that takes what the others leave can only do as far as it goes
+    deviation *= min(1.0, 0.75 * mean[most] / max(abs(deviation[most]), 1e-12))
     return (mean + deviation).tolist()
 
 

@@ -13,7 +13,7 @@ from micro3diff.benchmark.real import Real, cut_real, read_real, write_real
 from micro3diff.evaluation import curve_table, curve_values, score_images
 from micro3diff.metrics import error_rate, specific_surface, two_point_correlation
 from micro3diff.slices import TRANSFORMS
-from micro3diff.sources import load_source, settings_like
+from micro3diff.sources import Source, load_source, settings_like
 from micro3diff.volumes import read_labels, volume_path
 
 HOW = {"phase": 1, "dimension": "auto", "max_lag": 6, "along": "axes"}
@@ -320,6 +320,9 @@ def test_a_hidden_place_does_not_count():
     beside = image.copy()
     beside[24:, :16] = tile
     assert memorisation.nearest_distances([tile], beside[None], 16, [own]) == 0
+    touching = image.copy()
+    touching[8:24, :16] = tile
+    assert memorisation.nearest_distances([tile], touching[None], 16, [own]) == 0
     whole = (slice(0, 1), slice(0, 40), slice(0, 40))
     assert np.isnan(memorisation.nearest_distances([tile], image[None], 16, [whole])).all()
     outside = (slice(0, 1), slice(-30, -14), slice(0, 16))
@@ -429,3 +432,33 @@ def test_real_images_pass_for_those_of_a_denoiser():
         table = denoisers.denoiser_table(scores, slices, slices, real, ["z"], "blobs", how)
         assert (table["n_images"] == 40).all() and (table["floor_percent"] > 0).all()
         assert ((table["error_percent"] < table["floor_high"]) == same).all()
+
+
+def test_volumes_are_judged_in_the_dimension_of_their_material():
+    """In 2D if it was seen in images; the directions of S2 tell the difference."""
+    labels, how = random_labels(14, 15, 16), HOW | {"along": "radial"}
+    found = errors.measure_samples([labels], "volume", "stack", how)
+    expected = errors.benchmark_curves(labels, **how | {"dimension": 2})
+    pd.testing.assert_frame_equal(found.drop(columns="sample"), expected)
+
+
+def test_images_are_held_to_the_known_volume():
+    """The error is in percent of the volume, not of the images."""
+    volume, images = random_labels(14, 14, 14), random_labels(9, 14, 14, seed=1, fraction=0.6)
+    reference = errors.benchmark_curves(volume, **HOW)
+    table = errors.source_table(reference, Source(images, "stack"), "rock", HOW)
+    found = table.set_index("metric")["error_percent"]
+    assert found["volume_fraction"] == pytest.approx(100 * (images.mean() / volume.mean() - 1))
+
+
+def test_tiles_of_a_micrograph_are_drawn_as_many_as_there_are():
+    """However many images the denoiser made: there are no others."""
+    image, how = random_labels(28, 28), {"phase": 1, "max_lag": 6, "along": "axes"}
+    corners = np.array([(0, y, x) for y in (0, 14) for x in (0, 14)])
+    tiles = np.stack([image[y : y + 14, x : x + 14] for _, y, x in corners])
+    real, floors = Real("image", tiles, corners), []
+    for n in (1, 50):
+        scores = pd.DataFrame({"metric": ["S2", "LP"], "error_percent": 1.0, "n_images": n})
+        table = denoisers.denoiser_table(scores, tiles, image, real, [], "rock", how)
+        floors.append(table["floor_percent"])
+    assert floors[0].equals(floors[1])

@@ -8,8 +8,10 @@ import tifffile
 import torch
 
 from micro3diff import choice
+from micro3diff.benchmark.errors import ERRORS, benchmark_curves
 from micro3diff.choice import choose, search
 from micro3diff.config import reconstruction_settings
+from micro3diff.evaluation import curve_values
 from micro3diff.files import read_json
 
 
@@ -138,3 +140,40 @@ def test_a_models_own_choice_is_taken(job, model_folder):
     (model_folder / "evidence.json").write_text(json.dumps(shipped))
     assert job() == shipped
     assert job(slab=0.0)["settings"] == chosen | {"slab": 0.0}
+
+
+@pytest.mark.parametrize("phase", [0, 1])
+@pytest.mark.parametrize("isotropic", [True, []])
+def test_what_the_error_is_made_of(tmp_path, model_folder, material, monkeypatch, isotropic, phase):
+    """Of the phase that is measured; of diagonals and surface only where planes are alike."""
+    rng = np.random.default_rng(0)
+    images, labels, made = (
+        (rng.random(shape) < fraction).astype(np.uint8)
+        for shape, fraction in [((8, 16, 16), 0.2), ((24,) * 3, 0.4), ((16,) * 3, 0.5)]
+    )
+    tifffile.imwrite(tmp_path / "slices.tif", images, photometric="minisblack")
+    monkeypatch.setattr(choice, "run_sampler", lambda *_: (torch.from_numpy(made), {}))
+    fixed = {"mend_below": 0.0, "weight": 1.0, "slab": 0.0, "sharpen": 0.0}
+    choose(
+        model_folder,
+        settings=reconstruction_settings(material, "evidence", 0) | {"shape": [16] * 3} | fixed,
+        volumes=1,
+        precision="fp32",
+        seed=0,
+        device=torch.device("cpu"),
+        slices=tmp_path / "slices.tif",
+        source={"kind": "volume", "isotropic": isotropic, "fractions": [0.6, 0.4]},
+        labels=labels,
+        phase=phase,
+        path=tmp_path / "evidence.json",
+    )
+    own, found = (benchmark_curves(array, phase=phase, max_lag=8) for array in (labels, made))
+    flat = benchmark_curves(images, "stack", phase, max_lag=8)
+    held = [("S2", own), ("LP", own)]
+    held += [("S2_diagonal", flat), ("specific_surface", flat)] if isotropic else []
+    expected = []
+    for metric, reference in held:
+        name, error = ERRORS[metric]
+        expected.append(error(*(curve_values(table, name)[0] for table in (reference, found))))
+    error = read_json(tmp_path / "evidence.json")["tried"][0]["error"]
+    assert error == pytest.approx(np.mean(expected), abs=0.006)

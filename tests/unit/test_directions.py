@@ -252,3 +252,12 @@ def test_tiles_of_planes_keep_to_their_plane(monkeypatch, tmp_path):
         }
     floor = directions.direction_floor(direction_table(planes, "planes", 3), real, 4, phases=3)
     assert (floor["floor_from"] == "6 images of each plane").all()
+
+
+def test_an_image_is_its_own_floor():
+    """All its tiles, however many volumes there are."""
+    tiles = np.stack([random_labels(14, 14, phases=2, seed=seed) for seed in range(9)])
+    real = Real("image", tiles, np.zeros((9, 3), int))
+    reference = direction_table(tiles, "stack", 2)
+    one, many = (directions.direction_floor(reference, real, n, 2) for n in (1, 50))
+    pd.testing.assert_frame_equal(one, many)

@@ -260,3 +260,31 @@ def test_a_thin_source_has_fewer_lags(caplog):
     curves = evaluation.measure([random_labels(30, 30, 30)], max_lag=12)
     table = evaluation.error_table([Case("my_rock", "evidence", 0, curves, reference)])
     assert table["error_percent"].notna().all()
+
+
+def test_the_diagonal_of_planes_is_the_mean_of_their_images():
+    sizes = {"xy": (12, 14), "xz": (9, 14), "yz": (9, 12)}
+    planes = {name: random_labels(*size, seed=k) for k, (name, size) in enumerate(sizes.items())}
+    expected = [evaluation.body_diagonal(image, "image", 1, 4) for image in planes.values()]
+    found = evaluation.body_diagonal(planes, "planes", 1, 4)
+    np.testing.assert_allclose(found, np.mean(expected, axis=0))
+
+
+def test_the_worst_plane_is_told():
+    """A denoiser of several planes is as good as its worst."""
+    slices = {p: random_labels(8, 12, 12, seed=k) for k, p in enumerate(("yz", "xz", "xy"))}
+    table = evaluation.score_planes(slices | {"xz": 1 - slices["xz"]}, slices, n_boot=10)
+    assert table["plane"].tolist() == ["xz", "xz"] and (table["error_percent"] > 10).all()
+
+
+def test_images_are_scored_by_the_phase():
+    slices = random_labels(8, 12, 12)
+    scores = evaluation.score_planes(slices, slices, phase=0, n_boot=10)
+    assert scores["error_percent"].max() == pytest.approx(0, abs=1e-9)
+    assert scores["volume_fraction"][0] == pytest.approx(1 - slices.mean())
+
+
+def test_a_phase_may_be_in_one_plane_alone():
+    """It is missing where no plane shows it."""
+    one = np.eye(12, dtype=np.uint8)
+    evaluation.reference_table({"xy": one, "xz": one, "yz": 2 * one}, "planes", 2)

@@ -269,3 +269,9 @@ def test_bad_input_is_named_in_one_line(call, message):
     with pytest.raises(InputError, match=message) as error:
         call()
     assert "\n" not in str(error.value)
+
+
+def test_the_default_lag_of_a_stack_is_of_its_images():
+    """Half their shorter side, however few there are."""
+    for metric in (two_point_correlation, lineal_path):
+        assert metric(np.ones((3, 12, 14), np.uint8), plane=(1, 2)).lags[-1] == 6

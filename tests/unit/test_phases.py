@@ -57,6 +57,7 @@ def test_greys_are_one_channel():
     values = phases.encode(greys, phases.GREY)
     assert (values.min(), values.max()) == (-1, 1) and values.shape == (1, 1, 16, 16)
     assert torch.equal(phases.decode(values[0], grey=True), greys[0])
+    assert phases.decode(torch.tensor([[-1.1, 1.1]]), grey=True).tolist() == [0, 255], "no wrap"
 
 
 def test_covariance_along_an_axis():
@@ -67,15 +68,38 @@ def test_covariance_along_an_axis():
     down, across = (phases.covariance(stripes, 2, axis) for axis in (0, 1))
     assert abs(down[1]) < 0.1 < 0.9 < across[1]
     np.testing.assert_allclose(phases.covariance(stripes, 2), (down + across) / 2)
+    assert across[[10, -1]] == pytest.approx([across[0], 0]), "full up to a third, then tapered"
 
 
-def test_mean_correlation_is_that_of_all_pairs():
-    """Against brute force, in a box whose axes differ."""
-    correlations = [np.exp(-np.arange(12) / length) for length in (3.0, 3.0, 3.0)]
-    points = np.argwhere(np.ones((5, 6, 4)))
-    distances = np.linalg.norm(points[:, None] - points[None], axis=-1)
-    expected = np.interp(distances, np.arange(12), correlations[0], right=0).mean()
-    assert phases.mean_correlation(correlations, (5, 6, 4)) == pytest.approx(expected)
+def test_independent_pixels_of_three_phases_have_no_covariance():
+    """Each channel has a mean of its own."""
+    share = np.array([0.7, 0.2, 0.1])
+    labels = np.random.default_rng(0).choice(3, (100, 16, 16), p=share).astype(np.uint8)
+    found = phases.covariance(labels, 3)
+    assert found[0] == pytest.approx(4 * (share * (1 - share)).sum(), rel=0.03)
+    assert np.abs(found[1:]).max() < 0.03
+
+
+@pytest.mark.parametrize("reach", [(3.0, 3.0, 3.0), (2.0, 3.0, 5.0)])
+def test_mean_correlation_is_that_of_all_pairs(reach):
+    """Against brute force, in a box whose axes differ, as the material's may."""
+    correlations = [np.exp(-np.arange(12) / length) for length in reach]
+    lengths = np.array([one.sum() for one in correlations])
+    points = np.argwhere(np.ones((5, 6, 4))) / lengths
+    scaled = np.linalg.norm(points[:, None] - points[None], axis=-1)
+    pairs = zip(correlations, lengths, strict=True)
+    expected = [np.interp(scaled * n, np.arange(12), one, right=0).mean() for one, n in pairs]
+    assert phases.mean_correlation(correlations, (5, 6, 4)) == pytest.approx(np.mean(expected))
+
+
+def test_a_volume_of_one_layer_scatters_as_the_images_do():
+    """By the correlations along the two axes that an image has, whatever that along its normal."""
+    images = (np.random.default_rng(0).random((200, 12, 12)) < 0.3).astype(np.uint8)
+    covariances = [np.exp(-np.arange(60) / length) for length in (9.0, 3.0, 3.0)]
+    found = phases.fraction_scatter(images, 2, covariances, (1, 12, 12))
+    fractions = images.mean((1, 2))
+    spread = np.sqrt(fractions.mean() * (1 - fractions.mean()))
+    assert found == pytest.approx(fractions.std(ddof=1) / spread, rel=0.1)
 
 
 def test_fraction_scatter_of_a_random_medium():

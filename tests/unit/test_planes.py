@@ -464,6 +464,8 @@ def test_given_slices_are_kept_and_stand_out():
     assert (denoised[:, 3:, :, 1:] == 0).all()
     assert (seen[0][2] == Alternate.LIFT * 4).all(), "the third plane of a turn is xy"
     torch.testing.assert_close(seen[0][4, :, :, 1:], volume[:, 4, :, 1:])
+    Alternate(blind, anchors=codes)(volume.clone(), 0.2, 2)
+    assert (seen[1][2] == 1).all(), "never fainter than they are"
 
 
 def test_given_slices_stay_in_place_where_the_volume_is_shifted():
@@ -493,3 +495,19 @@ def test_slabs_follow_the_axis():
     rule = evidence(lopsided, slab=30.0, covariances=covariances)
     thickness = [(rule.slabs(6.0, axis, 40)[0][20] > 0.01).sum() for axis in range(3)]
     assert thickness[0] < thickness[1] < thickness[2]
+    wraps = evidence(slab=30.0, covariances=covariances, periodic=(False, True, False))
+    assert [wraps.slabs(6.0, axis, 40)[0][0, -1] > 0 for axis in (1, 2)] == [True, False]
+
+
+def test_slabs_that_pass_in_parts_keep_their_noise_levels():
+    """Each slab has its own, whatever part of the volume it goes through the network with."""
+
+    def witness(noisy, sigma, plane):
+        return torch.tanh(noisy / sigma.view(-1, 1, 1, 1))
+
+    settings = {"slab": 50.0, "covariances": [0.9 ** np.arange(16)] * 3}
+    volume = 9 * torch.randn(1, 16, 16, 16, generator=torch.Generator().manual_seed(0))
+    whole, parts = (
+        evidence(witness, slices_per_pass=n, **settings)(volume, 9.0, 0) for n in (16, 5)
+    )
+    torch.testing.assert_close(parts, whole)

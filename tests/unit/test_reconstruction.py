@@ -1,6 +1,7 @@
 """Reconstruction keeps its contract: volume and provenance from a model, seed and settings."""
 
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -9,7 +10,7 @@ import torch
 from scipy.ndimage import gaussian_filter
 from scipy.stats.qmc import Halton
 
-from micro3diff import batch
+from micro3diff import batch, phases, reconstruction
 from micro3diff.batch import make_volumes
 from micro3diff.config import reconstruction_settings
 from micro3diff.denoisers import build_scheduler, build_unet, load_denoiser, save_denoiser
@@ -218,8 +219,54 @@ def test_settings_reach_the_rule(model_folder, material):
     settings = reconstruction_settings(material, "alternate", 0)
     rule = plane_rule(denoiser, settings | {"order": "random"}, seed=3)
     assert type(rule) is Alternate and (rule.order, rule.seed) == ("random", 3)
+    settings = reconstruction_settings(material, "evidence", 0) | CHOICE
+    rule = plane_rule(denoiser, settings | {"clamp": 3.0, "sharpen": 0.4}, 3, MATERIAL)
+    assert rule.sharpen == 0.4 and rule.doubt == pytest.approx(1 / (1 + np.exp(3)))
     settings = reconstruction_settings(material, "average", 0)
-    assert type(plane_rule(denoiser, settings, 0)) is Average
+    rule = plane_rule(denoiser, settings | {"periodic": (True, False, False)}, 7)
+    assert type(rule) is Average and (rule.periodic, rule.seed) == ((True, False, False), 7)
+    large = settings | {"shape": [32, 32, 32]}
+    assert plane_rule(denoiser, large | {"whole_planes": True}, 0).denoiser is denoiser
+    assert type(plane_rule(denoiser, large | {"whole_planes": False}, 0).denoiser) is Windows
+
+
+def test_settings_reach_the_sampler(model_folder, material, monkeypatch):
+    """Each key of the configuration is what the sampler works with; it starts around the mean."""
+    seen = {}
+
+    def sampled(denoise, sigmas, shape, generator, **options):
+        seen.update(options)
+        return torch.zeros(shape)
+
+    monkeypatch.setattr(reconstruction, "sample", sampled)
+    changes = {"variance": "beta", "eta": 0.3, "eta_above": 0.7, "harmonize_plane": "stay"}
+    settings = reconstruction_settings(material, "alternate", 0) | changes | {"start": "mean"}
+    rule = SimpleNamespace(network_passes=0)
+    run_sampler(load_denoiser(model_folder), rule, [4] * 3, settings, 0)
+    assert {key: seen[key] for key in changes} == changes
+    assert seen["start"].item() == pytest.approx(2 * FRACTIONS[1] - 1)
+
+
+def test_a_resumed_volume_cost_what_all_its_parts_did(model_folder, material):
+    settings = reconstruction_settings(material, "alternate", 0)
+    state = {"step": 3, "turn": 3, "volume": torch.zeros(1, 8, 8, 8), "seconds": 1000.0}
+    state |= {"generator": torch.Generator().get_state(), "network_passes": 3}
+    kept = SimpleNamespace(load=lambda: state, keep=lambda state: None)
+    denoiser = load_denoiser(model_folder)
+    rule = plane_rule(denoiser, settings, 0)
+    _, run = run_sampler(denoiser, rule, [8] * 3, settings, 0, checkpoint=kept)
+    assert run["network_passes"] == 4 and 1000 < run["wall_seconds"] < 1100
+
+
+def test_the_integral_range_is_the_mean_over_the_planes():
+    """Of an anisotropic material each plane has another."""
+    covariances = [0.5 ** np.arange(11), 0.8 ** np.arange(11), 0.9 ** np.arange(11)]
+    found = Material([0.75, 0.25], covariances, MATERIAL.images).integral_range()
+    each = [
+        phases.integral_range([covariances[k] for k in plane], (16, 16))
+        for plane in ((0, 1), (0, 2), (1, 2))
+    ]
+    assert found == pytest.approx(np.mean(each))
 
 
 def test_the_volume_fraction_is_reached(job, monkeypatch):
@@ -357,6 +404,14 @@ def test_the_place_of_a_seed_is_found_without_those_before_it():
     assert 0.1 < drawn_fractions([0.775, 0.225], 0.1, 2**31 * 1_000_000)[1] < 0.4
 
 
+@pytest.mark.parametrize("count", [4, 5, 8])
+def test_no_phase_gets_less_than_nothing(count):
+    """Of many phases that scatter a lot, the one that takes what the others leave has enough."""
+    drawn = np.array([drawn_fractions([1 / count] * count, 0.3, k) for k in range(600)])
+    assert (drawn > 0).all() and drawn.sum(1) == pytest.approx(1)
+    assert drawn.mean(0) == pytest.approx(1 / count, abs=0.005)
+
+
 def test_a_material_knows_each_axis(tmp_path):
     """From slices of three planes: the axis that changes slowest has the longest correlation."""
     rng = np.random.default_rng(0)
@@ -406,6 +461,7 @@ def test_images_of_each_plane(planes_model, material, tmp_path):
     )
     found = read_slices(tmp_path / "images.tif")
     assert {plane: len(part) for plane, part in found.items()} == dict.fromkeys(PLANES, 2)
+    assert (found["yz"] != found["xz"]).mean() > 0.2, "of other noise"
 
 
 def test_grey_volumes(tmp_path, train_settings, material):

@@ -412,6 +412,27 @@ def test_a_network_of_greys(tmp_path, train_settings):
     )
     denoiser = load_denoiser(tmp_path / "model")
     assert denoiser.threshold == 130 and denoiser.grey["mean"] == pytest.approx(images.mean())
+    above = (images > 130).mean()
+    assert denoiser.fractions == pytest.approx([1 - above, above])
+
+
+def test_all_time_steps_are_drawn(toy_slices, train_settings):
+    """The first and the last too, from which sampling starts."""
+    trainer = Trainer(toy_slices, 2, train_settings | {"batch": 500}, CPU)
+    assert set(trainer.batch()[1].tolist()) == set(range(50))
+
+
+def test_a_row_of_losses_is_the_mean_over_its_steps(run, tmp_path, monkeypatch):
+    """Also the last, which may have fewer."""
+
+    def update(self):
+        self.step += 1
+        return torch.ones(())
+
+    monkeypatch.setattr(Trainer, "update", update)
+    run("one", steps=LOSS_INTERVAL + 10)
+    rows = pd.read_csv(tmp_path / "one" / "loss.csv").values.tolist()
+    assert rows == [[LOSS_INTERVAL, 1], [LOSS_INTERVAL + 10, 1]]
 
 
 def test_a_model_to_start_from_is_gone_on_from(run, tmp_path):

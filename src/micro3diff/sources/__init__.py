@@ -80,7 +80,7 @@ def load_source(settings: dict) -> Source:
     origin["shape"] = [list(part.shape) for part in parts]
     if kind != "planes":
         (origin["shape"],) = origin["shape"]
-    threshold = _threshold(origin) if settings.get("grey") else None
+    threshold = origin["grey_threshold"] if settings.get("grey") else None
     # each plane shows the same fractions, as well as it can
     origin["fractions"] = _fractions(
         parts if threshold is None else [(part > threshold).astype("uint8") for part in parts]
@@ -126,7 +126,8 @@ def _read(path: Path, settings: dict, key: str = "source.path") -> tuple["np.nda
     array = _crop(array, settings.get("crop"))
     labels, segmentation = to_labels(array, settings, name=str(path))
     if settings.get("grey"):
-        labels, segmentation["grey"] = _greys(array, segmentation, path)
+        labels, known = _greys(array, segmentation, path)
+        segmentation |= known
     origin = {"file": path.name, "sha256": sha256_of(path), **segmentation}
     if (factor := settings.get("coarsen") or 1) > 1:
         labels = _coarsened(labels, factor, kind, path)
@@ -136,25 +137,27 @@ def _read(path: Path, settings: dict, key: str = "source.path") -> tuple["np.nda
     return labels, kind, origin
 
 
-def _greys(array: "np.ndarray", segmentation: dict, path: Path) -> tuple["np.ndarray", list]:
-    """Grey values on a scale of 0 to 255, and the least and the greatest one."""
+def _greys(array: "np.ndarray", segmentation: dict, path: Path) -> tuple["np.ndarray", dict]:
+    """Grey values on a scale of 0 to 255, and what is known of that scale.
+
+    ``grey``: the least and the greatest value of the file; ``grey_threshold``: between two greys,
+    so that the phases are those of the file. A grey that stands for values on both sides of the
+    file's threshold goes with most of them.
+    """
     if "threshold" not in segmentation:
         raise InputError(
             f"{path}: is an image of labels, of which reconstruct.output: grey can't keep greys; "
             "give a grey image, or set source.segmentation: otsu"
         )
     low, high = float(array.min()), float(array.max())
-    return _scaled(array, low, high), [low, high]
+    greys, above = _scaled(array, low, high), array > segmentation["threshold"]
+    last = greys[~above].max()
+    split = above[greys == last].mean() > 0.5
+    return greys, {"grey": [low, high], "grey_threshold": float(last) + (-0.5 if split else 0.5)}
 
 
 def _scaled(array: "np.ndarray", low: float, high: float) -> "np.ndarray":
     return ((array.astype(float) - low) * (255 / (high - low))).clip(0, 255).round().astype("uint8")
-
-
-def _threshold(origin: dict) -> float:
-    """The threshold of a grey source on its scale of 0 to 255."""
-    low, high = origin["grey"]
-    return (origin["threshold"] - low) * (255 / (high - low))
 
 
 def _read_planes(settings: dict) -> tuple[dict, str, dict]:
