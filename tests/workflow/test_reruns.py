@@ -81,6 +81,12 @@ CHANGES = {
         OF_VOLUMES | {"given", "figure_volume", "figure_S1", "figure_tiled"},
         {"grains"},
     ),
+    "a shape of one material": (
+        configuration(grains={"reconstruct": {"shape": [32, 32, 32]}}),
+        OF_VOLUMES | {"figure_volume", "figure_S1", "figure_tiled", "reference", "score_2d"}
+        | {"denoisers", "figure_denoiser"},
+        {"grains"},
+    ),
     "the training of one material": (
         configuration(grains={"train": {"steps": 10}}),
         OF_VOLUMES | {"train", "sample_2d", "score_2d", "denoisers", "choose", "figure_denoiser"}
@@ -96,7 +102,7 @@ CHANGES = {
     "a voxel size of one material": (
         configuration(grains={"source": {"voxel_size": 2}}),
         OF_VOLUMES | {"source", "slices", "train", "sample_2d", "score_2d", "denoisers", "choose"}
-        | {"given", "reference", "figure_training", "figure_denoiser"} | FIGURES,
+        | {"reference", "figure_training", "figure_denoiser"} | FIGURES,
         {"grains"},
     ),
     "a title": (
@@ -111,6 +117,7 @@ RULES_MADE = {
     "more volumes": {"alternate", "evidence"},
     "a sampler's setting of one material": {"evidence"},
     "a volume fraction of one material": {"alternate", "evidence"},
+    "a shape of one material": {"alternate", "evidence"},
     "the training of one material": {"alternate", "evidence"},
     "a voxel size of one material": {"alternate", "evidence"},
 }
@@ -133,6 +140,29 @@ def test_a_change_of_the_configuration(finished, name):
     assert {j.wildcards.material for j in jobs if "material" in j.wildcards_dict} == materials
     changed = {j.wildcards.plane_rule for j in jobs if j.rule.name == "reconstruct"}
     assert changed == RULES_MADE.get(name, set())
+
+
+FRACTION = {"volume_fraction": 0.3}
+STEPS = [
+    ({"reconstruct": FRACTION}, {}, {"reconstruct"}),
+    ({}, {"reconstruct": FRACTION, "train": {"steps": 10}}, {"train", "reconstruct"}),
+    (
+        {"reconstruct": FRACTION},
+        {"reconstruct": {"shape": [32] * 3}, "evaluate": {"phase": 0}},
+        {"reconstruct", "choose", "curves", "reference"},
+    ),
+]
+
+
+@pytest.mark.parametrize("before, after, made", STEPS)
+def test_what_was_asked_of_the_volumes_hides_no_other_change(finished, before, after, made):
+    """A request that is taken back, or that comes together with another edit."""
+    finished.finish(configuration(grains=before))
+    try:
+        assert made <= finished.count(configuration(grains=after)).keys()
+    finally:
+        finished.finish(configuration())
+    assert not finished.count(configuration())
 
 
 def test_the_table_of_the_docs_has_these_rows():

@@ -7,8 +7,6 @@ rule train:
         about=rules.source.output.about,
         start=lambda w: MATERIALS[w.material]["train"]["start"] or [],
         start_files=lambda w: content_of(MATERIALS[w.material]["train"]["start"]),
-        # what can't be met is told before the training, and is no part of it
-        given=ancient("results/{material}/given.npz"),
     output:
         model=directory("results/{material}/model"),
         loss="results/{material}/loss.csv",
