@@ -10,7 +10,7 @@ import torch
 
 from micro3diff.files import atomic_path, read_json, sha256_of
 from micro3diff.given import read_given
-from micro3diff.interruption import SECONDS, Checkpoint, sigterm_noticed
+from micro3diff.interruption import SECONDS, Checkpoint, stop_noticed
 from micro3diff.planes import SLICES_PER_PASS
 from micro3diff.reconstruction import (
     decisive,
@@ -65,7 +65,7 @@ def make_volumes(
     material = read_material(slices, source)
     anchors = read_given(given) if given else {}
     rows = []
-    with sigterm_noticed() as asked:
+    with stop_noticed() as asked:
         for sample in samples:
             volume = volume_path(runs, sample)
             about = volume.with_suffix(".json")

@@ -25,7 +25,7 @@ from micro3diff.evaluation import (
     surface_per_axis,
 )
 from micro3diff.files import read_json, sha256_of, write_json
-from micro3diff.interruption import SECONDS, Checkpoint, sigterm_noticed
+from micro3diff.interruption import SECONDS, Checkpoint, stop_noticed
 from micro3diff.metrics import error_rate
 from micro3diff.planes import SLICES_PER_PASS
 from micro3diff.reconstruction import (
@@ -190,7 +190,7 @@ def choose(
         errors.append(100 * abs(surface - edges) / edges)
         return float(np.mean(errors))
 
-    with sigterm_noticed() as asked:
+    with stop_noticed() as asked:
         checkpoint = Checkpoint(Path(path).with_suffix(".pt"), wanted, asked, seconds)
         known |= checkpoint.load() or {}
         tried = search(score, fixed, volumes)

@@ -10,4 +10,4 @@ class OtherLabels(InputError):
 
 
 class Interrupted(Exception):
-    """SIGTERM came; what was computed so far is on disk."""
+    """SIGTERM or Ctrl-C came; what was computed so far is on disk."""

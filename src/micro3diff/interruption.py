@@ -1,7 +1,7 @@
 """Long computations that are stopped and go on where they were.
 
 A cluster ends a job by SIGTERM and, some seconds later, by SIGKILL. Between the two, state is
-written; whoever runs the same command again continues from it.
+written; whoever runs the same command again continues from it. Ctrl-C on a terminal does the same.
 """
 
 import logging
@@ -26,26 +26,35 @@ SECONDS = 300.0  # between two states of a volume that are written
 
 
 @contextmanager
-def sigterm_noticed() -> Iterator[Callable[[], bool]]:
-    """Within it SIGTERM does not kill; it yields a function that tells whether one came.
+def stop_noticed() -> Iterator[Callable[[], bool]]:
+    """Within it SIGTERM and Ctrl-C do not kill; it yields a function that tells whether one came.
 
-    Signals reach the main thread alone; in another one, they are left as they are.
+    The second Ctrl-C does. Signals reach the main thread alone; in another one, they are left as
+    they are.
     """
     came = threading.Event()
     if threading.current_thread() is not threading.main_thread():
         yield came.is_set
         return
-    before = signal.signal(signal.SIGTERM, lambda *_: came.set())
+
+    def notice(number: int, _) -> None:
+        came.set()
+        if number == signal.SIGINT:
+            signal.signal(number, before[number])
+
+    signals = (signal.SIGTERM, signal.SIGINT)
+    before = {number: signal.signal(number, notice) for number in signals}
     try:
         yield came.is_set
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def stop(what: str) -> None:
-    """End the computation after SIGTERM: ask SLURM to start the job again, raise `Interrupted`."""
+    """End the computation after a signal: ask SLURM to start the job again, raise `Interrupted`."""
     then = "the job is queued again" if requeue() else "run the same command again to continue"
-    raise Interrupted(f"stopped by SIGTERM; {what} is kept; {then}")
+    raise Interrupted(f"stopped; {what} is kept; {then}")
 
 
 def requeue() -> bool:
@@ -75,7 +84,7 @@ class Checkpoint:
     """The state of one computation in a file, for `micro3diff.samplers.sample`.
 
     wanted : what the computation is of, JSON-like; a state of something else is ignored.
-    asked : tells whether SIGTERM came, see `sigterm_noticed`.
+    asked : tells whether to stop, see `stop_noticed`.
     seconds : between two writes.
     """
 
@@ -110,7 +119,7 @@ class Checkpoint:
         return found["state"]
 
     def keep(self, state: dict) -> None:
-        """Write ``state`` if it is time to; `Interrupted` after SIGTERM."""
+        """Write ``state`` if it is time to; `Interrupted` if it is asked to stop."""
         asked = self.asked()
         if not asked and time.monotonic() - self.written < self.seconds:
             return

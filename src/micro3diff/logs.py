@@ -42,6 +42,8 @@ def _log_exception(kind, error, traceback) -> None:
         logger.error("Error: %s", error)
     elif issubclass(kind, Interrupted):
         logger.warning("%s", error)
+    elif issubclass(kind, KeyboardInterrupt):
+        logger.warning("stopped by Ctrl-C; run the same command again to continue")
     elif _disk_is_full(error):
         logger.error(
             "Error: no space left on device (%s): free some space and run again; nothing "

@@ -25,7 +25,7 @@ from micro3diff.denoisers import (
 )
 from micro3diff.errors import InputError
 from micro3diff.files import atomic_path
-from micro3diff.interruption import load_state, save_state, sigterm_noticed, stop, summary
+from micro3diff.interruption import load_state, save_state, stop, stop_noticed, summary
 from micro3diff.logs import progress
 from micro3diff.slices import PLANES
 
@@ -250,10 +250,10 @@ def train(
 ) -> None:
     """Train on augmented slices and write the model folder and the loss curve.
 
-    A checkpoint is written every ``settings["checkpoint_every"]`` steps and after SIGTERM, which
-    ends in `interruption.Interrupted`; if ``checkpoint_folder`` holds one of the same training, it
-    is resumed, the last one included, which is kept. `InputError` if the loss is not finite, or if
-    ``start`` is no model of such slices.
+    A checkpoint is written every ``settings["checkpoint_every"]`` steps and after SIGTERM or
+    Ctrl-C, which end in `interruption.Interrupted`; if ``checkpoint_folder`` holds one of the same
+    training, it is resumed, the last one included, which is kept. `InputError` if the loss is not
+    finite, or if ``start`` is no model of such slices.
 
     Parameters
     ----------
@@ -271,7 +271,7 @@ def train(
         settings["start"] = "/".join(Path(start).parts[-2:])  # a name for people
     trainer = Trainer(images, n_phases, settings, device, planes, begin)
     resume(trainer, folder)
-    with sigterm_noticed() as asked:
+    with stop_noticed() as asked:
         for _ in _training_steps(trainer, folder):
             if asked() and trainer.step < settings["steps"]:
                 save_checkpoint(trainer, folder)

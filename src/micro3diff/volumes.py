@@ -1,4 +1,4 @@
-"""Label arrays on disk: TIFF that Fiji, ParaView and tifffile read, with axes and voxel size."""
+"""Label arrays on disk: TIFF that Fiji and tifffile read, with axes and voxel size."""
 
 import csv
 import json

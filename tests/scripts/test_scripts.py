@@ -458,6 +458,24 @@ def test_trace_holds_snapshots(trace):
     assert (np.diff(kept["sigma"]) < 0).all()
 
 
+def test_volumes_become_vtk_images(folder, volumes, tmp_path):
+    """A cell for each voxel, of its size, where tifffile has it: x first, y not turned over."""
+    import pyvista
+
+    tables = [Path(table) for table in volumes]
+    run("vti", Files(*tables), Files(tmp_path / "vti"))
+    tifs = [path for table in tables for path in volumes_of(table)]
+    found = sorted((tmp_path / "vti").iterdir())
+    assert [path.name for path in found] == [f"{path.stem}.vti" for path in tifs]
+    for path, tif in zip(found, tifs, strict=True):
+        grid, labels = pyvista.read(path), tifffile.imread(tif)
+        assert grid.spacing == (2.5, 2.5, 2.5) and grid.origin == (0, 0, 0)
+        cells = grid.cell_centers().points / 2.5 - 0.5
+        x, y, z = cells.round().astype(int).T
+        assert np.array_equal(grid["phase"], labels[z, y, x]) and 0 < labels.mean() < 1
+        assert list(grid.field_data["unit"]) == ["um"]
+
+
 @pytest.fixture
 def figure_inputs(folder, source, slices, check_2d, scores, volumes, reference, curves) -> dict:
     """Inputs and parameters of the scripts of the figures that show volumes and curves."""

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from micro3diff.errors import Interrupted
-from micro3diff.interruption import Checkpoint, requeue, sigterm_noticed, stop
+from micro3diff.interruption import Checkpoint, requeue, stop, stop_noticed
 
 STATE = {"volume": torch.arange(3.0), "step": 4}
 
@@ -16,11 +16,22 @@ STATE = {"volume": torch.arange(3.0), "step": 4}
 def test_sigterm_is_noticed_and_no_longer_than_asked():
     """The handler of before is back afterwards."""
     before = signal.getsignal(signal.SIGTERM)
-    with sigterm_noticed() as asked:
+    with stop_noticed() as asked:
         assert not asked()
         os.kill(os.getpid(), signal.SIGTERM)
         assert asked()
     assert signal.getsignal(signal.SIGTERM) is before
+
+
+def test_ctrl_c_is_noticed_and_the_second_one_ends_all():
+    """State is kept as for SIGTERM, unless the user can't wait for it."""
+    before = signal.getsignal(signal.SIGINT)
+    with stop_noticed() as asked:
+        os.kill(os.getpid(), signal.SIGINT)
+        assert asked()
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)
+    assert signal.getsignal(signal.SIGINT) is before
 
 
 def test_a_thread_may_compute_too():
@@ -28,7 +39,7 @@ def test_a_thread_may_compute_too():
     found = []
 
     def compute():
-        with sigterm_noticed() as asked:
+        with stop_noticed() as asked:
             found.append(asked())
 
     thread = threading.Thread(target=compute)

@@ -84,11 +84,19 @@ def test_grey_palette_of_a_tiff_gives_greys(tmp_path):
     assert np.array_equal(read_array(path), 255 - IMAGE % 20)
 
 
+def test_a_mask_of_tifffile_keeps_its_phases(tmp_path):
+    """It is written as a scan is, white being zero, but True is phase 1 to whoever wrote it."""
+    tifffile.imwrite(tmp_path / "mask.tif", IMAGE > 150)
+    with tifffile.TiffFile(tmp_path / "mask.tif") as tif:
+        assert tif.pages[0].photometric == tifffile.PHOTOMETRIC.MINISWHITE
+    assert np.array_equal(read_array(tmp_path / "mask.tif"), IMAGE > 150)
+
+
 @pytest.mark.parametrize("image", [IMAGE.astype(np.uint8), IMAGE.astype(np.uint16), IMAGE > 100])
 def test_white_is_zero(tmp_path, image):
     """As it is shown, or phases would change places."""
     path = tmp_path / "image.tif"
-    tifffile.imwrite(path, image, photometric="miniswhite")
+    tifffile.imwrite(path, image, photometric="miniswhite", software="scanner")
     expected = ~image if image.dtype == bool else np.iinfo(image.dtype).max - image
     assert np.array_equal(read_array(path), expected)
 
@@ -137,6 +145,17 @@ def test_grey_stored_as_colour(tmp_path, channels, suffix):
         photometric = "minisblack" if channels == 2 else "rgb"
         tifffile.imwrite(path, image, photometric=photometric, planarconfig="contig")
     assert np.array_equal(read_array(path), IMAGE)
+
+
+@pytest.mark.parametrize("channels", [2, 4])
+def test_transparent_pixels_are_no_material(tmp_path, channels):
+    """What lies under them would shift Otsu's threshold, unseen."""
+    image = np.repeat(IMAGE[..., None], channels, axis=2).astype(np.uint8)
+    image[..., -1] = 255
+    image[:, :5, -1] = 0
+    Image.fromarray(image).save(tmp_path / "image.png")
+    with pytest.raises(InputError, match="some pixels are transparent"):
+        read_array(tmp_path / "image.png")
 
 
 @pytest.mark.parametrize("suffix", [".png", ".tif", ".npy"])

@@ -159,7 +159,7 @@ def rule_files() -> list[tuple[str, str | None, str | None]]:
     return found
 
 
-TARGETS = {"all", "benchmark_samplers", "directions", "peers"}
+TARGETS = {"all", "benchmark_samplers", "directions", "export", "peers"}
 RULES = [rule for rule in rule_files() if rule[0] not in TARGETS]
 ENVIRONMENTS = sorted((REPOSITORY / "envs").glob("*.yaml"))
 

@@ -83,3 +83,29 @@ rule trace:
         seed=FIRST_SEED,
     script:
         "../scripts/trace.py"
+
+
+rule export:
+    """All volumes in a format that more programs read; `all` asks for nothing of it."""
+    input:
+        [
+            f"results/{material}/{case_folder(*case)}/vti"
+            for material in MATERIALS
+            for case in CASES
+        ],
+
+
+rule vti:
+    input:
+        lambda w: volume_tables(w.material, w.plane_rule, w.n_h),
+    output:
+        directory("results/{material}/{plane_rule}_nh{n_h}/vti"),
+    log:
+        "results/logs/vti/{material}/{plane_rule}_nh{n_h}.log",
+    conda:
+        "../../envs/figures.yaml"
+    resources:
+        mem_mb=lambda w: 2000 + volume_mb(w.material, bytes_a_voxel=10),
+        runtime=120,
+    script:
+        "../scripts/vti.py"

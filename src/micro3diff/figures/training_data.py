@@ -98,7 +98,7 @@ def _planes(values: Mapping[str, np.ndarray], slices: np.ndarray, phases: int | 
         axes.set_title(f"{plane} plane, {_size(image.shape)}")
         axes.set_xlabel(plane[0], labelpad=1)
         axes.set_ylabel(plane[1], labelpad=1, rotation=0, ha="right", va="center")
-    _show_images(below.subplots(), slices, phases, 3, 10, "crops")
+    _show_images(below.subplots(), slices[:, ::-1], phases, 3, 10, "crops")
     return figure
 
 

@@ -1,6 +1,7 @@
 """Images and volumes as they are on disk: TIFF, PNG, NPY, or a folder of equally sized images."""
 
 import difflib
+import logging
 import re
 from pathlib import Path
 
@@ -12,7 +13,10 @@ from micro3diff.sources import SUFFIXES
 from micro3diff.sources.segmentation import MAX_LABELS
 from micro3diff.volumes import opened_tiff
 
+logger = logging.getLogger("micro3diff")
+
 REMEDY = "export it again as TIFF, PNG or NPY"
+OTHER_IMAGES = (".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".jp2")
 
 
 def read_array(path: Path | str, key: str = "source.path") -> np.ndarray:
@@ -21,9 +25,11 @@ def read_array(path: Path | str, key: str = "source.path") -> np.ndarray:
     key : the setting that names the file, for messages.
 
     - Any bit depth. Axes of length 1 are dropped. The files of a folder are taken in the natural
-      order of their names (slice_2 before slice_10); files of other types are passed over.
-    - A colour image whose channels are equal is read as grey; alpha is ignored. A palette of greys
-      gives the greys; in a coloured palette of few entries the entries' numbers are the labels.
+      order of their names (slice_2 before slice_10); files of other types are passed over, images
+      with a warning.
+    - A colour image whose channels are equal is read as grey; alpha is ignored where it is one
+      value. A palette of greys gives the greys; in a coloured palette of few entries the entries'
+      numbers are the labels.
 
     Raises InputError for a missing, corrupt or empty file, another type, a colour image, NaN or
     infinite pixels, and a folder that is empty or has images of several sizes.
@@ -70,6 +76,9 @@ def _read_folder(folder: Path, key: str) -> np.ndarray:
         raise InputError(
             f"{key}: the folder {folder} holds no images, expected {', '.join(SUFFIXES)}"
         )
+    others = sorted(file.name for file in folder.iterdir() if file.suffix.lower() in OTHER_IMAGES)
+    if others:
+        logger.warning("%s: %s, ... passed over; %s", folder, others[0], REMEDY)
     images = [_read_file(file, key) for file in files]
     first = images[0]
     for file, image in zip(files, images, strict=True):
@@ -104,7 +113,10 @@ def _read_tiff(path: Path) -> np.ndarray:
         if page.photometric == tifffile.PHOTOMETRIC.PALETTE and page.colormap is not None:
             # entries of 16 bits, of which files and viewers show the upper 8
             return _from_palette(path, array, page.colormap.T >> 8)
-        if page.photometric == tifffile.PHOTOMETRIC.MINISWHITE:
+        # tifffile writes masks so, and reads them as they were
+        mask = array.dtype.kind == "b" and page.software.startswith("tifffile")
+        if page.photometric == tifffile.PHOTOMETRIC.MINISWHITE and not mask:
+            logger.info("%s: its values count from white (WhiteIsZero), so they are inverted", path)
             array = _inverted(path, array, page.bitspersample)
         if "S" in series.axes:
             return _from_channels(path, np.moveaxis(array, series.axes.index("S"), -1))
@@ -151,7 +163,15 @@ def _inverted(path: Path, array: np.ndarray, bits: int) -> np.ndarray:
 
 
 def _from_channels(path: Path, array: np.ndarray) -> np.ndarray:
-    """The grey values of an array (..., channel): equal channels, with or without alpha."""
+    """The grey values of an array (..., channel): equal channels, with or without alpha.
+
+    InputError if some pixels are transparent and others are not: what lies under them is no image.
+    """
+    if array.shape[-1] in (2, 4) and (array[..., -1] != array.flat[-1]).any():
+        raise InputError(
+            f"{path}: some pixels are transparent, whose values are none of the material; cut them "
+            "off (source.crop) or save the image without transparency"
+        )
     colours = array[..., : 1 if array.shape[-1] < 3 else 3]
     if (colours != colours[..., :1]).any():
         raise InputError(

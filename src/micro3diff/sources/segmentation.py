@@ -89,7 +89,8 @@ def _ranked(array, values, settings, name) -> tuple[np.ndarray, np.ndarray]:
     if len(values) > most:
         raise InputError(
             f"{name}: found {len(values)} different values, expected at most {most} labels; "
-            "correct source.phases, or use source.segmentation: otsu for a grey image"
+            "correct source.phases for that many labels; a grey image is split into two phases, by "
+            "source.segmentation: otsu or threshold"
         )
     labels = np.searchsorted(values, array)
     if selected and len(values) > MAX_LABELS:
