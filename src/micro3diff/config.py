@@ -19,6 +19,7 @@ from jsonschema import Draft202012Validator, ValidationError
 from jsonschema.validators import extend
 
 from micro3diff.errors import InputError
+from micro3diff.sources import SUFFIXES
 from micro3diff.sources.download import file_name as download_name
 
 CONFIG_FOLDER = Path(__file__).resolve().parents[2] / "config"
@@ -422,8 +423,8 @@ def _material_problems(key: str, material: dict, given: dict, config: dict) -> I
     if reconstruct["output"] == "grey":
         yield from _grey_problems(key, material, config)
     truth = material["evaluate"]["truth"]
-    if truth and not os.path.isfile(_user_path(truth)):
-        yield f"{key}.evaluate.truth: {_missing(truth, 'file')}"
+    if truth:
+        yield from _image_problems(f"{key}.evaluate.truth", truth)
     yield from _request_problems(f"{key}.reconstruct", reconstruct, shape, phases)
     yield from _symmetry_problems(key, material, given)
     for name, path in _user_paths(material):
@@ -537,6 +538,11 @@ def _request_problems(
             f"{key}.volume_fraction: found {len(fraction)} fractions, expected {phases}, one for "
             "each phase"
         )
+    if phases and phases > 2 and isinstance(fraction, float):
+        yield (
+            f"{key}.volume_fraction: found one number, {fraction}, but the material has {phases} "
+            "phases; expected a list with the fraction of each"
+        )
     places = []
     for k, anchor in enumerate(reconstruct["anchors"]):
         place = anchor["axis"], anchor["index"]
@@ -549,8 +555,7 @@ def _request_problems(
         if place in places:
             yield f"{key}.anchors[{k}]: {place[0]} = {place[1]} is there twice; remove one"
         places.append(place)
-        if not os.path.isfile(_user_path(anchor["image"])):
-            yield f"{key}.anchors[{k}].image: {_missing(anchor['image'], 'file')}"
+        yield from _image_problems(f"{key}.anchors[{k}].image", anchor["image"])
 
 
 def _grey_problems(key: str, material: dict, config: dict) -> Iterator[str]:
@@ -623,15 +628,14 @@ def _source_problems(key: str, source: dict, given: dict) -> Iterator[str]:
             "expected exactly one of path, url, planes and generator"
         )
     for plane, path in (source["planes"] or {}).items():
-        if not os.path.isfile(_user_path(path)):
-            yield f"{key}.planes.{plane}: {_missing(path, 'file')}"
+        yield from _image_problems(f"{key}.planes.{plane}", path)
     if source["url"] and not source["sha256"]:
         yield (
             f"{key}.sha256: missing; a url needs the checksum of its file, as `sha256sum FILE` "
             "prints it"
         )
-    if source["path"] and not os.path.exists(_user_path(source["path"])):
-        yield f"{key}.path: {_missing(source['path'], 'file or folder')}"
+    if source["path"]:
+        yield from _image_problems(f"{key}.path", source["path"], folder=True)
     for generator in ("spheres", "grains"):
         if generator in given and source["generator"] != generator:
             yield f"{key}.{generator}: has no effect without `generator: {generator}`"
@@ -660,6 +664,21 @@ def _phases(source: dict) -> int | None:
 def _user_path(path: str | None) -> str | None:
     """A path as the user means it, with ~ for the home folder."""
     return path and os.path.expanduser(path)
+
+
+def _image_problems(key: str, path: str, folder: bool = False) -> Iterator[str]:
+    """What is wrong with a user's image, or with a folder of such, before it is read."""
+    place, types = Path(_user_path(path)), ", ".join(SUFFIXES)
+    if folder and place.is_dir():
+        if not any(file.suffix.lower() in SUFFIXES for file in place.iterdir()):
+            yield f"{key}: the folder {path} holds no images, expected {types}"
+    elif not place.is_file():
+        yield f"{key}: {_missing(path, 'file or folder' if folder else 'file')}"
+    elif place.suffix.lower() not in SUFFIXES:
+        yield (
+            f"{key}: {path} has the type {place.suffix or '(none)'}, expected {types}; export it "
+            "again as one of these"
+        )
 
 
 def _missing(path: str, what: str) -> str:

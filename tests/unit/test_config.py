@@ -23,7 +23,7 @@ SHA256 = "0a" * 32
 @pytest.fixture(autouse=True)
 def folder(tmp_path, monkeypatch):
     """A working directory with the files that the configurations of the tests name."""
-    for name in ("my_rock.tif", "data/foam.tif", "models/my_rock/model_index.json"):
+    for name in ("my_rock.tif", "data/foam.tif", "models/my_rock/model_index.json", "note.txt"):
         path = tmp_path / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.touch()
@@ -285,6 +285,17 @@ def test_cases_go_rule_by_rule_and_skip_empty_ones():
         ("source.sha256", "abc", "source.sha256: found the text 'abc', expected a SHA-256"),
         ("source.generator", "spheres", "source: found path and generator, expected exactly one"),
         ("source.path", "none.tif", "source.path: no file or folder 'none.tif' (looked in "),
+        (
+            "source.path",
+            "models",
+            "source.path: the folder models holds no images, expected .tif, ",
+        ),
+        (
+            "source.path",
+            "note.txt",
+            "source.path: note.txt has the type .txt, expected .tif, .tiff",
+        ),
+        ("evaluate.truth", "note.txt", "evaluate.truth: note.txt has the type .txt, expected .tif"),
         ("source.grains", {}, "source.grains: has no effect without `generator: grains`"),
         ("source.crop", [[0, 64]], "source.crop: found [[0, 64]], expected a list of pairs"),
         ("source.crop", [[0, 64], [0, -1]], "source.crop[1][1]: found -1, expected a whole"),
@@ -300,7 +311,10 @@ def test_cases_go_rule_by_rule_and_skip_empty_ones():
         ),
         (
             "source",
-            {"planes": {"xy": "no.tif", "xz": __file__, "yz": __file__}, "isotropic": ["xy"]},
+            {
+                "planes": {"xy": "no.tif", "xz": "my_rock.tif", "yz": "my_rock.tif"},
+                "isotropic": ["xy"],
+            },
             "source.planes.xy: no file 'no.tif'",
         ),
         ("source.isotropic", ["xy", "xz"], 'found ["xy", "xz"], expected true, false, a list with'),
@@ -312,12 +326,12 @@ def test_cases_go_rule_by_rule_and_skip_empty_ones():
         ("reconstruct.volume_fraction", 1.5, "volume_fraction: found 1.5, expected a number betw"),
         (
             "reconstruct.anchors",
-            [{"axis": "x", "index": 64, "image": __file__}],
+            [{"axis": "x", "index": 64, "image": "my_rock.tif"}],
             "reconstruct.anchors[0].index: found 64, expected less than 64, the side of the vol",
         ),
         (
             "reconstruct.anchors",
-            [{"axis": "x", "index": 3, "image": __file__}] * 2,
+            [{"axis": "x", "index": 3, "image": "my_rock.tif"}] * 2,
             "reconstruct.anchors[1]: x = 3 is there twice; remove one",
         ),
         (
@@ -617,9 +631,18 @@ def test_cases_left_out_depend_on_the_materials():
     assert config.load(raw)["run"]["cases"] == {"evidence": [0]}
 
 
+def test_one_fraction_of_three_phases():
+    """It says nothing of the other two."""
+    raw = minimal(source__phases=3, reconstruct={"volume_fraction": 0.3})
+    assert "reconstruct.volume_fraction: found one number, 0.3, but the material has" in message(
+        raw
+    )
+    config.load(minimal(source__phases=3, reconstruct={"volume_fraction": [0.2, 0.3, 0.5]}))
+
+
 def test_planes_that_contradict_each_other():
     """What is alike and what is turned must fit, before anything is read."""
-    planes = {"planes": dict.fromkeys(("xy", "xz", "yz"), __file__)}
+    planes = {"planes": dict.fromkeys(("xy", "xz", "yz"), "my_rock.tif")}
     raw = minimal(source=planes | {"isotropic": True})
     assert "source.isotropic: found true with an image of each plane" in message(raw)
     raw = minimal(source=planes, slices={"augment": "dihedral"})

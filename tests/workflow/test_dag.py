@@ -602,3 +602,10 @@ def test_the_workflow_can_be_a_module(tmp_path, snakemake):
     done = snakemake(tmp_path, "-n", "--cores", "2", "--configfile", demo)
     assert done.returncode == 0, done.stdout
     assert re.search(r"^paper_reconstruct +2$", done.stdout, re.MULTILINE)
+
+
+def test_export_is_of_all_volumes(planner):
+    """On demand: `all` makes nothing of it."""
+    config = {"run": {"materials": ["spheres", "grains"], "cases": {"evidence": [0, 1]}}}
+    assert planner.count(config, targets=("export",))["vti"] == 4
+    assert "vti" not in planner.count(config)
