@@ -88,6 +88,34 @@ def load(raw: dict) -> dict:
     return config
 
 
+def check_repeated_keys(files: Iterable[str | os.PathLike]) -> None:
+    """InputError if a key stands twice in a section of a YAML file: the first would have no effect.
+
+    Files that are not there, or no YAML, are for Snakemake to tell of.
+    """
+    for file in files:
+        try:
+            root = yaml.compose(Path(file).read_text(encoding="utf-8"), Loader=yaml.SafeLoader)
+        except (OSError, UnicodeDecodeError, yaml.YAMLError):
+            continue
+        sections = [root]
+        while sections:
+            section = sections.pop()
+            if isinstance(section, yaml.SequenceNode):
+                sections += section.value
+            if not isinstance(section, yaml.MappingNode):
+                continue
+            lines: dict[str, int] = {}
+            for key, value in section.value:
+                sections.append(value)
+                line = key.start_mark.line + 1
+                if (first := lines.setdefault(str(key.value), line)) != line:
+                    raise InputError(
+                        f"{file}: {key.value} is there twice in one section, in lines {first} and "
+                        f"{line}, expected once; rename one or put them together"
+                    )
+
+
 def cases(config: dict) -> list[tuple[str, int]]:
     """The cases of a loaded configuration: (plane rule, n_h), rule by rule."""
     return [(rule, n_h) for rule, steps in config["run"]["cases"].items() for n_h in steps]

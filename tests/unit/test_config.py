@@ -631,6 +631,18 @@ def test_cases_left_out_depend_on_the_materials():
     assert config.load(raw)["run"]["cases"] == {"evidence": [0]}
 
 
+def test_a_key_that_is_there_twice(folder):
+    """As after copying an entry: YAML would keep the last alone, without a word."""
+    twice = "materials:\n  a: {model: b}\n  c:\n    case: I\n  a: {model: d}\n"
+    (folder / "my.yaml").write_text(twice)
+    expected = "my.yaml: a is there twice in one section, in lines 2 and 5, expected once"
+    with pytest.raises(InputError, match=expected):
+        config.check_repeated_keys(["my.yaml"])
+    (folder / "my.yaml").write_text(twice.replace("  a: {model: d}", "  d: {a: 1, c: &x [1]}"))
+    (folder / "bad.yaml").write_text("a: [")
+    config.check_repeated_keys(["my.yaml", "bad.yaml", "none.yaml"])
+
+
 def test_one_fraction_of_three_phases():
     """It says nothing of the other two."""
     raw = minimal(source__phases=3, reconstruct={"volume_fraction": 0.3})

@@ -13,6 +13,7 @@ sys.path.insert(0, str(Path(workflow.current_basedir).parents[1] / "src"))
 from micro3diff.config import (
     RULES,
     cases,
+    check_repeated_keys,
     choice_settings,
     download_name,
     leaves_a_choice,
@@ -30,6 +31,7 @@ def stop(message):
 
 
 try:
+    check_repeated_keys(workflow.configfiles)
     settings = load(config)
 except InputError as error:
     stop(f"configuration: {error}")
