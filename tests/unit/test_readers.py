@@ -375,6 +375,17 @@ def test_an_image_of_each_plane(images, tmp_path):
     np.testing.assert_allclose(again.origin["fractions"], np.mean(means, axis=0))
 
 
+def test_planes_that_look_like_two_materials(images, caplog):
+    """Their volume would be neither; images that scatter a little are no reason to warn."""
+    load_source({"planes": images})
+    assert not [record for record in caplog.records if record.levelname == "WARNING"]
+    rare = np.random.default_rng(1).choice([0, 10, 20], (25, 30), p=[0.8, 0.1, 0.1])
+    tifffile.imwrite(images["xz"], rare.astype(np.uint8))
+    load_source({"planes": images})
+    assert "source.planes: phase 0 has a fraction of 0.3" in caplog.text
+    assert "in xz; are these images of one material" in caplog.text
+
+
 def test_planes_of_different_phases(images):
     """A third phase in one image alone is a mistake, told before any work."""
     tifffile.imwrite(images["xz"], np.eye(20, dtype=np.uint8) * 10)

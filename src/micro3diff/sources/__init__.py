@@ -44,6 +44,7 @@ class Source:
 
 
 SUFFIXES = (".tif", ".tiff", ".png", ".npy")  # of images, also in a folder
+PLANES_DIFFER = 0.1  # in a phase fraction, from which on a warning tells of it
 
 
 def load_source(settings: dict) -> Source:
@@ -85,6 +86,8 @@ def load_source(settings: dict) -> Source:
     origin["fractions"] = _fractions(
         parts if threshold is None else [(part > threshold).astype("uint8") for part in parts]
     )
+    if kind == "planes":
+        _compare_planes(labels)
     logger.info(
         "%s: %s of shape %s, phase fractions %s",
         origin.get("file") or origin.get("generator") or "planes",
@@ -184,6 +187,19 @@ def _read_planes(settings: dict) -> tuple[dict, str, dict]:
             "in each; correct the images, or select one phase with source.select"
         )
     return labels, "planes", {"planes": origins}
+
+
+def _compare_planes(planes: "dict[str, np.ndarray]") -> None:
+    """Warn of images whose fractions differ by more than images of one material do."""
+    for phase in range(max(int(labels.max()) for labels in planes.values()) + 1):
+        fractions = {plane: (labels == phase).mean() for plane, labels in planes.items()}
+        low, high = min(fractions, key=fractions.get), max(fractions, key=fractions.get)
+        if fractions[high] - fractions[low] > PLANES_DIFFER:
+            logger.warning(
+                "source.planes: phase %d has a fraction of %.2f in %s and of %.2f in %s; are these "
+                "images of one material, segmented alike?",
+                phase, fractions[low], low, fractions[high], high,
+            )  # fmt: skip
 
 
 def kind_of(path: Path, dimension: int, wanted: str) -> str:
