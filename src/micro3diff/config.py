@@ -98,9 +98,12 @@ def check_repeated_keys(files: Iterable[str | os.PathLike]) -> None:
             root = yaml.compose(Path(file).read_text(encoding="utf-8"), Loader=yaml.SafeLoader)
         except (OSError, UnicodeDecodeError, yaml.YAMLError):
             continue
-        sections = [root]
+        sections, seen = [root], set()
         while sections:
             section = sections.pop()
+            if id(section) in seen:  # by an alias
+                continue
+            seen.add(id(section))
             if isinstance(section, yaml.SequenceNode):
                 sections += section.value
             if not isinstance(section, yaml.MappingNode):
@@ -108,12 +111,13 @@ def check_repeated_keys(files: Iterable[str | os.PathLike]) -> None:
             lines: dict[str, int] = {}
             for key, value in section.value:
                 sections.append(value)
-                line = key.start_mark.line + 1
-                if (first := lines.setdefault(str(key.value), line)) != line:
+                name, line = str(key.value), key.start_mark.line + 1
+                if name in lines and name != "<<":
                     raise InputError(
-                        f"{file}: {key.value} is there twice in one section, in lines {first} and "
-                        f"{line}, expected once; rename one or put them together"
+                        f"{file}: {name} is there twice in one section (lines {lines[name]} and "
+                        f"{line}), expected once; rename one or put them together"
                     )
+                lines[name] = line
 
 
 def cases(config: dict) -> list[tuple[str, int]]:
@@ -698,7 +702,8 @@ def _image_problems(key: str, path: str, folder: bool = False) -> Iterator[str]:
     """What is wrong with a user's image, or with a folder of such, before it is read."""
     place, types = Path(_user_path(path)), ", ".join(SUFFIXES)
     if folder and place.is_dir():
-        if not any(file.suffix.lower() in SUFFIXES for file in place.iterdir()):
+        names = [file for file in place.iterdir() if not file.name.startswith(".")]
+        if not any(file.suffix.lower() in SUFFIXES for file in names):
             yield f"{key}: the folder {path} holds no images, expected {types}"
     elif not place.is_file():
         yield f"{key}: {_missing(path, 'file or folder' if folder else 'file')}"

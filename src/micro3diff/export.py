@@ -6,7 +6,7 @@ import numpy as np
 
 from micro3diff.files import atomic_path
 
-MICRO = str.maketrans({"\u00b5": "u", "\u03bc": "u"})
+PLAIN = str.maketrans({"\u00b5": "u", "\u03bc": "u", "\u00c5": "Angstrom", "\u212b": "Angstrom"})
 
 
 def write_vti(
@@ -27,7 +27,7 @@ def write_vti(
     sides = [side + 1 for side in values.shape[::-1]]
     grid = pyvista.ImageData(dimensions=sides, spacing=(voxel_size or 1.0,) * 3)
     grid.cell_data[name] = np.ascontiguousarray(values).ravel()
-    plain = unit.translate(MICRO).encode("ascii", "replace").decode()  # VTK knows no others
+    plain = unit.translate(PLAIN).encode("ascii", "replace").decode()  # VTK knows no others
     grid.field_data["unit"] = [plain]
     with atomic_path(path) as temporary:
         grid.save(temporary)

@@ -19,6 +19,23 @@ REACH = 2.5  # change of the log-odds of a phase up to which shapes stay what th
 WITHIN = 0.01  # how near the fraction of a volume is to the one that was asked for
 
 
+def asked(config: dict, material: str) -> dict:
+    """The settings ``reconstruct`` of a material, taken as `denoisers.choose_device` is."""
+    return config["materials"][material]["reconstruct"]
+
+
+def requested(settings: dict, source: dict) -> dict[tuple[int, int], np.ndarray]:
+    """The given slices (`read_anchors`) of the settings ``reconstruct``.
+
+    source : what is known of the source (source.json). InputError if what they ask of the volumes
+    can't be met.
+    """
+    check_fraction(settings["volume_fraction"], source["fractions"])
+    anchors = read_anchors(settings["anchors"], settings["shape"], source["origin"])
+    check_room(settings["volume_fraction"], anchors, settings["shape"])
+    return anchors
+
+
 def read_anchors(
     anchors: Sequence[dict], shape: Sequence[int], origin: dict
 ) -> dict[tuple[int, int], np.ndarray]:

@@ -9,6 +9,7 @@ import os
 import shutil
 import signal
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -41,8 +42,11 @@ def stop_noticed() -> Iterator[Callable[[], bool]]:
         came.set()
         if number == signal.SIGINT:
             signal.signal(number, before[number])
+            print("stopping after this step; Ctrl-C again stops at once", file=sys.stderr)
 
     signals = (signal.SIGTERM, signal.SIGINT)
+    # one that is ignored, as in the background of a shell script, stays so
+    signals = [number for number in signals if signal.getsignal(number) != signal.SIG_IGN]
     before = {number: signal.signal(number, notice) for number in signals}
     try:
         yield came.is_set

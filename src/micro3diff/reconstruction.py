@@ -135,7 +135,7 @@ def drawn_fractions(fractions: Sequence[float], scatter: float, seed: int) -> li
     deviation = deviation.clip(-0.75 * mean, 0.75 * mean)
     most = mean.argmax()
     deviation[most] -= deviation.sum()
-    # which the phase that takes what the others leave can only do as far as it goes
+    # the largest phase takes up the rest: all deviate less where that is more than 3/4 of it
     deviation *= min(1.0, 0.75 * mean[most] / max(abs(deviation[most]), 1e-12))
     return (mean + deviation).tolist()
 

@@ -51,10 +51,18 @@ class Files(list):
             setattr(self, name, value)
 
 
-def run(rule: str, input: Files, output: Files, mirror: str | None = None, **params) -> None:
+def run(
+    rule: str,
+    input: Files,
+    output: Files,
+    mirror: str | None = None,
+    reconstruct: dict | None = None,
+    **params,
+) -> None:
     """Run a rule's script as Snakemake does, and put back what `configure_logging` changes."""
     config_run = {"device": "cpu", "mirror": mirror, "checkpoint_minutes": 5}
-    config_materials = {"balls": {"reconstruct": {"slices_per_pass": 2}}}
+    asked = {"slices_per_pass": 2, "volume_fraction": None, "anchors": [], "shape": [SIDE] * 3}
+    config_materials = {"balls": {"reconstruct": asked | (reconstruct or {})}}
     log = Path(output[0]).parent / "logs" / f"{rule}.log"
     snakemake = SimpleNamespace(
         input=input,
@@ -280,6 +288,16 @@ def test_truth_is_read_as_the_source_was(tmp_path):
     output = Files(labels=tmp_path / "truth.tif", about=tmp_path / "truth.json")
     run("truth", Files(tmp_path / "volume.tif", like=like), output, settings={"path": "x"})
     assert np.array_equal(read_labels(output.labels), volume > 100)
+
+
+def test_what_can_t_be_met_is_told_before_the_training(tmp_path, material, source, slices):
+    """Rule given may run beside it, or fail where others go on."""
+    output = Files(model=tmp_path / "model", loss=tmp_path / "loss.csv")
+    inputs = Files(slices=slices, about=source.about, start=[])
+    params = {"settings": material["train"], "augment": "flips"}
+    with pytest.raises(InputError, match="reconstruct.volume_fraction: found 0.97 of phase 1"):
+        run("train", inputs, output, reconstruct={"volume_fraction": 0.97}, **params)
+    assert not list(tmp_path.glob("**/*.pt"))
 
 
 def test_given_slices_are_kept_as_labels(tmp_path, material, source):
@@ -881,7 +899,8 @@ def test_scripts_use_what_their_rules_declare(path):
     """
     text = path.read_text(encoding="utf-8").replace("choose_device(snakemake.config)", "")
     text = text.replace("collect(snakemake.config", "")
-    text = re.sub(r"slices_per_pass\(snakemake\.config, snakemake\.\w+\.material\)", "", text)
+    of_material = r"(slices_per_pass|asked)\(snakemake\.config, snakemake\.\w+\.material\)"
+    text = re.sub(of_material, "", text)
     text = re.sub(r'snakemake\.config\["run"\]\["(mirror|checkpoint_minutes)"\]', "", text)
     used = set(re.findall(r"snakemake\.(\w+)", text))
     assert used <= {"input", "output", "params", "log", "threads"}

@@ -635,12 +635,16 @@ def test_a_key_that_is_there_twice(folder):
     """As after copying an entry: YAML would keep the last alone, without a word."""
     twice = "materials:\n  a: {model: b}\n  c:\n    case: I\n  a: {model: d}\n"
     (folder / "my.yaml").write_text(twice)
-    expected = "my.yaml: a is there twice in one section, in lines 2 and 5, expected once"
+    expected = r"my.yaml: a is there twice in one section \(lines 2 and 5\), expected once"
     with pytest.raises(InputError, match=expected):
+        config.check_repeated_keys(["my.yaml"])
+    (folder / "my.yaml").write_text("run: {samples: 1, samples: 3}")
+    with pytest.raises(InputError, match=r"samples is there twice .*\(lines 1 and 1\)"):
         config.check_repeated_keys(["my.yaml"])
     (folder / "my.yaml").write_text(twice.replace("  a: {model: d}", "  d: {a: 1, c: &x [1]}"))
     (folder / "bad.yaml").write_text("a: [")
-    config.check_repeated_keys(["my.yaml", "bad.yaml", "none.yaml"])
+    (folder / "self.yaml").write_text("a: &a {b: *a}")
+    config.check_repeated_keys(["my.yaml", "bad.yaml", "none.yaml", "self.yaml"])
 
 
 def test_one_fraction_of_three_phases():

@@ -485,19 +485,26 @@ def test_samplers(tmp_path, volumes):
         samplers.plot_samplers(pd.DataFrame(rows).drop(columns="floor_high"), tmp_path / "none")
 
 
-def test_cases_of_fewer_volumes_than_the_floor_are_hollow(tmp_path, monkeypatch):
+def test_cases_of_a_higher_floor_are_hollow(tmp_path, monkeypatch):
     """The band is the floor of the most volumes, which a case of a single one needn't keep to."""
     shared = {"rule": "alternate", "n_h": 0, "metric": "S2", "ci_low": np.nan, "ci_high": np.nan}
-    shared |= {"error_percent": 5.0, "floor_high": 4.0, "model2d_percent": np.nan}
-    table = pd.DataFrame([shared | {"passes": p, "n_volumes": n} for p, n in ((10, 25), (90, 1))])
+    shared |= {"error_percent": 5.0, "model2d_percent": np.nan}
+    cases = [(10, 25, 4.0), (30, 1, 4.0), (90, 1, 9.0)]  # the second: tiles of an image
+    table = pd.DataFrame(
+        [shared | {"passes": p, "n_volumes": n, "floor_high": floor} for p, n, floor in cases]
+    )
     kept = []
     monkeypatch.setattr(samplers, "save", lambda figure, _: kept.append(figure))
     samplers.plot_samplers(table, tmp_path / "samplers")
+    samplers.plot_samplers(table[:2], tmp_path / "samplers")
     lines = kept[0].axes[0].get_lines()
     hollow = [line for line in lines if line.get_markerfacecolor() == "white"]
     assert [list(line.get_xdata()) for line in hollow] == [[90]]
-    names = [text.get_text() for text in kept[0].legends[0].get_texts()]
-    assert names[1:] == ["25 real volumes, 97.5 %", "fewer than 25 volumes"]
+    names = [[text.get_text() for text in f.legends[0].get_texts()][1:] for f in kept]
+    assert names == [
+        ["real volumes, 97.5 %", "fewer than 25 volumes, higher floor"],
+        ["real volumes, 97.5 %"],
+    ]
 
 
 def write_trace(path: Path, count: int = 8, **changed) -> Path:
@@ -622,7 +629,7 @@ CAPTION_JOBS = [
     ("2d_denoiser", "figure_denoiser", "denoiser_my_rock", "my_rock"),
     ("volumes", "figure_volume", "figure_7", "case II"),
     ("volumes", "figure_volume", "volume_my_rock", "my_rock"),
-    ("volumes", "figure_2", None, "harmonizing steps"),
+    ("volumes", "figure_2", None, "harmonizing steps (figure 2 of the paper; my_rock )"),
     ("volumes", "figure_S1", None, "Several volumes"),
     ("volumes", "figure_tiled", "my_rock", "beside itself ( my_rock ), twice"),
     ("directions", "figure_directions", "my_rock", "Each axis by itself ( my_rock )"),
@@ -631,7 +638,7 @@ CAPTION_JOBS = [
     ("correlation_functions", "figure_curves", "curves_my_rock", "my_rock"),
     ("time_and_error", "figure_3", None, "straight line"),
     ("time_and_error", "figure_5", None, "hatched bars"),
-    ("reverse_process", "figures_12_14", None, "noise level"),
+    ("reverse_process", "figures_12_14", None, "of a real run ( my_rock ), from noise"),
     ("error_rates", "error_rates", None, "paper_percent"),
     ("volume_fractions", "error_rates", None, "reference"),
     ("timings", "timings", None, "seconds_2d"),
@@ -646,7 +653,12 @@ def test_captions(name, rule, figure, expected):
     wildcards = SimpleNamespace(figure=figure, material=figure) if figure else SimpleNamespace()
     params = SimpleNamespace(inverted=True, title="Rock")
     text = rendered(
-        CAPTIONS / f"{name}.rst", rule=rule, wildcards=wildcards, params=params, config=CONFIG
+        CAPTIONS / f"{name}.rst",
+        rule=rule,
+        wildcards=wildcards,
+        params=params,
+        input=["results/my_rock/trace.npz"],
+        config=CONFIG,
     )
     assert expected in text
 

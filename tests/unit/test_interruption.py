@@ -23,15 +23,31 @@ def test_sigterm_is_noticed_and_no_longer_than_asked():
     assert signal.getsignal(signal.SIGTERM) is before
 
 
-def test_ctrl_c_is_noticed_and_the_second_one_ends_all():
-    """State is kept as for SIGTERM, unless the user can't wait for it."""
+@pytest.fixture
+def on_ctrl_c():
+    """What Ctrl-C does: may be set, and is put back."""
     before = signal.getsignal(signal.SIGINT)
+    yield lambda handler: signal.signal(signal.SIGINT, handler)
+    signal.signal(signal.SIGINT, before)
+
+
+def test_ctrl_c_is_noticed_and_the_second_one_ends_all(on_ctrl_c, capsys):
+    """State is kept as for SIGTERM, unless the user can't wait for it."""
+    on_ctrl_c(signal.default_int_handler)
     with stop_noticed() as asked:
-        os.kill(os.getpid(), signal.SIGINT)
-        assert asked()
+        signal.raise_signal(signal.SIGINT)
+        assert asked() and "Ctrl-C again stops at once" in capsys.readouterr().err
         with pytest.raises(KeyboardInterrupt):
             signal.raise_signal(signal.SIGINT)
-    assert signal.getsignal(signal.SIGINT) is before
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_ctrl_c_that_is_ignored_stays_so(on_ctrl_c):
+    """As in the background of a shell script."""
+    on_ctrl_c(signal.SIG_IGN)
+    with stop_noticed() as asked:
+        signal.raise_signal(signal.SIGINT)
+        assert not asked()
 
 
 def test_a_thread_may_compute_too():

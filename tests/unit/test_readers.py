@@ -156,6 +156,9 @@ def test_transparent_pixels_are_no_material(tmp_path, channels):
     Image.fromarray(image).save(tmp_path / "image.png")
     with pytest.raises(InputError, match="some pixels are transparent"):
         read_array(tmp_path / "image.png")
+    Image.fromarray((IMAGE % 20).astype(np.uint8)).save(tmp_path / "key.png", transparency=3)
+    with pytest.raises(InputError, match="some pixels are transparent"):
+        read_array(tmp_path / "key.png")
 
 
 @pytest.mark.parametrize("suffix", [".png", ".tif", ".npy"])
@@ -471,6 +474,17 @@ def test_greys_at_the_threshold_keep_their_phase(tmp_path, span, dtype):
         grey = load_source(settings | {"grey": True})
         assert np.array_equal(grey.labels > grey.threshold, image > threshold)
         assert grey.origin["fractions"] == load_source(settings).origin["fractions"]
+
+
+@pytest.mark.parametrize("sign, threshold", [(1, 1.5), (-1, -1.5)])
+def test_outliers_leave_no_greys(tmp_path, sign, threshold):
+    """One hot or dead pixel, beside which all others are one grey, and one phase."""
+    image = sign * (1.0 + (IMAGE > 100) + 0.1 * np.random.default_rng(0).random(IMAGE.shape))
+    image[3, 3] = sign * 1000
+    np.save(tmp_path / "hot.npy", image)
+    settings = {"path": tmp_path / "hot.npy", "threshold": threshold, "grey": True}
+    with pytest.raises(InputError, match="leave the phases too few greys .*; cut off outliers"):
+        load_source(settings)
 
 
 def test_greys_are_kept(tmp_path):

@@ -64,8 +64,8 @@ rule slices:
 rule given:
     """Checks what is asked of the volumes and keeps given slices.
 
-    Before a denoiser is trained, by its priority: as an input of the training, even an ancient one,
-    it would keep Snakemake from looking at what else has changed.
+    No input of the training, which checks the same: even an ancient one would keep Snakemake from
+    looking at what else has changed.
     """
     input:
         about=rules.source.output.about,

@@ -45,6 +45,7 @@ class Source:
 
 SUFFIXES = (".tif", ".tiff", ".png", ".npy")  # of images, also in a folder
 PLANES_DIFFER = 0.1  # in a phase fraction, from which on a warning tells of it
+GREYS_LOST = 0.02  # share of the pixels that may change phase on the scale of greys
 
 
 def load_source(settings: dict) -> Source:
@@ -156,7 +157,15 @@ def _greys(array: "np.ndarray", segmentation: dict, path: Path) -> tuple["np.nda
     greys, above = _scaled(array, low, high), array > segmentation["threshold"]
     last = greys[~above].max()
     split = above[greys == last].mean() > 0.5
-    return greys, {"grey": [low, high], "grey_threshold": float(last) + (-0.5 if split else 0.5)}
+    threshold = float(last) + (-0.5 if split else 0.5)
+    lost = abs((greys > threshold).mean() - above.mean())
+    if not 0 < threshold < 255 or lost > GREYS_LOST:
+        raise InputError(
+            f"{path}: its values from {low:g} to {high:g}, on a scale of 0 to 255, leave the "
+            f"phases too few greys ({100 * lost:.0f} % of the pixels change phase); cut off "
+            "outliers, such as single bright or dead pixels, and save the image again"
+        )
+    return greys, {"grey": [low, high], "grey_threshold": threshold}
 
 
 def _scaled(array: "np.ndarray", low: float, high: float) -> "np.ndarray":
@@ -191,7 +200,8 @@ def _read_planes(settings: dict) -> tuple[dict, str, dict]:
 
 def _compare_planes(planes: "dict[str, np.ndarray]") -> None:
     """Warn of images whose fractions differ by more than images of one material do."""
-    for phase in range(max(int(labels.max()) for labels in planes.values()) + 1):
+    phases = range(max(int(labels.max()) for labels in planes.values()) + 1)
+    for phase in phases if len(phases) > 2 else phases[1:]:
         fractions = {plane: (labels == phase).mean() for plane, labels in planes.items()}
         low, high = min(fractions, key=fractions.get), max(fractions, key=fractions.get)
         if fractions[high] - fractions[low] > PLANES_DIFFER:

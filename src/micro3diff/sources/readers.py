@@ -76,9 +76,11 @@ def _read_folder(folder: Path, key: str) -> np.ndarray:
         raise InputError(
             f"{key}: the folder {folder} holds no images, expected {', '.join(SUFFIXES)}"
         )
-    others = sorted(file.name for file in folder.iterdir() if file.suffix.lower() in OTHER_IMAGES)
-    if others:
-        logger.warning("%s: %s, ... passed over; %s", folder, others[0], REMEDY)
+    others = [file.name for file in folder.iterdir() if file.suffix.lower() in OTHER_IMAGES]
+    if others := sorted(name for name in others if not name.startswith(".")):
+        logger.warning(
+            "%s: %d files passed over, as %s; %s", folder, len(others), *others[:1], REMEDY
+        )
     images = [_read_file(file, key) for file in files]
     first = images[0]
     for file, image in zip(files, images, strict=True):
@@ -129,6 +131,8 @@ def _read_png(path: Path) -> np.ndarray:
     try:
         with Image.open(path) as image:
             image.load()
+            if "transparency" in image.info:  # a colour, or entries of a palette, in place of alpha
+                _check_opaque(path, np.asarray(image.convert("RGBA"))[..., 3])
             if image.mode == "P":
                 palette = np.array(image.getpalette()).reshape(-1, 3)
                 return _from_palette(path, np.asarray(image), palette)
@@ -163,22 +167,25 @@ def _inverted(path: Path, array: np.ndarray, bits: int) -> np.ndarray:
 
 
 def _from_channels(path: Path, array: np.ndarray) -> np.ndarray:
-    """The grey values of an array (..., channel): equal channels, with or without alpha.
-
-    InputError if some pixels are transparent and others are not: what lies under them is no image.
-    """
-    if array.shape[-1] in (2, 4) and (array[..., -1] != array.flat[-1]).any():
-        raise InputError(
-            f"{path}: some pixels are transparent, whose values are none of the material; cut them "
-            "off (source.crop) or save the image without transparency"
-        )
+    """The grey values of an array (..., channel): equal channels, with or without alpha."""
     colours = array[..., : 1 if array.shape[-1] < 3 else 3]
     if (colours != colours[..., :1]).any():
         raise InputError(
             f"{path}: found a colour image (shape {array.shape}), expected grey values or labels; "
             "convert it first, for example in Fiji with Image > Type > 8-bit"
         )
+    if array.shape[-1] in (2, 4):
+        _check_opaque(path, array[..., -1])
     return colours[..., 0]
+
+
+def _check_opaque(path: Path, alpha: np.ndarray) -> None:
+    """InputError if some pixels are transparent and others are not: what is under them is none."""
+    if (alpha != alpha.flat[0]).any():
+        raise InputError(
+            f"{path}: some pixels are transparent (its last channel varies), expected an image of "
+            "the material everywhere; cut them off and save the file again without transparency"
+        )
 
 
 def _from_palette(path: Path, indices: np.ndarray, palette: np.ndarray) -> np.ndarray:
