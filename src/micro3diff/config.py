@@ -19,7 +19,7 @@ from jsonschema import Draft202012Validator, ValidationError
 from jsonschema.validators import extend
 
 from micro3diff.errors import InputError
-from micro3diff.sources import SUFFIXES
+from micro3diff.sources import SUFFIXES, is_image
 from micro3diff.sources.download import file_name as download_name
 
 CONFIG_FOLDER = Path(__file__).resolve().parents[2] / "config"
@@ -702,8 +702,7 @@ def _image_problems(key: str, path: str, folder: bool = False) -> Iterator[str]:
     """What is wrong with a user's image, or with a folder of such, before it is read."""
     place, types = Path(_user_path(path)), ", ".join(SUFFIXES)
     if folder and place.is_dir():
-        names = [file for file in place.iterdir() if not file.name.startswith(".")]
-        if not any(file.suffix.lower() in SUFFIXES for file in names):
+        if not any(map(is_image, place.iterdir())):
             yield f"{key}: the folder {path} holds no images, expected {types}"
     elif not place.is_file():
         yield f"{key}: {_missing(path, 'file or folder' if folder else 'file')}"

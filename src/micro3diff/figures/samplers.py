@@ -52,6 +52,7 @@ def plot_samplers(table: pd.DataFrame, paths, title: str | None = None) -> None:
     panels[0, 0].set(xscale="log", xlim=(0.8 * table["passes"].min(), table["passes"].max() / 0.8))
     for axes, (metric, label) in zip(panels.flat, LABELS.items(), strict=True):
         rows = table[table["metric"] == metric]
+        band = _band(rows)
         for name in names:
             line = rows[(rows["rule"] == name[0]) & (rows["n_h"] == name[1])]
             height = line["error_percent"].to_numpy(float)
@@ -60,9 +61,9 @@ def plot_samplers(table: pd.DataFrame, paths, title: str | None = None) -> None:
             reach = np.clip(np.nan_to_num([height - low, high - height]), 0, None)
             look = _look(names, name)
             axes.errorbar(line["passes"], height, reach, capsize=2, elinewidth=0.7, **look)
-            few = line["floor_high"].gt(_band(rows)).to_numpy()
+            few = line["floor_high"].gt(band).to_numpy()
             axes.plot(line["passes"][few], height[few], ls="none", zorder=3, **look | HOLLOW)
-        _draw_bounds(axes, rows)
+        _draw_bounds(axes, rows, band)
         axes.xaxis.set_major_locator(LogLocator(subs=(1, 3)))
         axes.xaxis.set_major_formatter("{x:g}")
         axes.xaxis.set_minor_formatter(NullFormatter())
@@ -90,11 +91,11 @@ def _look(names: list[tuple[str, int]], name: tuple[str, int]) -> dict:
     return {"color": RULE_COLOURS.get(name[0], COLOURS[-1]), "marker": marker}
 
 
-def _draw_bounds(axes, rows: pd.DataFrame) -> None:
+def _draw_bounds(axes, rows: pd.DataFrame, band: float) -> None:
     if rows.empty:
         return
-    if np.isfinite(_band(rows)):
-        axes.axhspan(0, _band(rows), color=GREY, alpha=0.4, lw=0, zorder=0)
+    if np.isfinite(band):
+        axes.axhspan(0, band, color=GREY, alpha=0.4, lw=0, zorder=0)
     if np.isfinite(own := rows["model2d_percent"].iloc[0]):
         axes.axhline(own, color=BLACK, ls="--", lw=0.8, zorder=1)
 

@@ -212,6 +212,11 @@ def _compare_planes(planes: "dict[str, np.ndarray]") -> None:
             )  # fmt: skip
 
 
+def is_image(path: Path) -> bool:
+    """Whether a file of a folder of images is one of them, by its name."""
+    return path.suffix.lower() in SUFFIXES and not path.name.startswith(".")
+
+
 def kind_of(path: Path, dimension: int, wanted: str) -> str:
     """Image, stack or volume, by the axes of the file or folder and the setting ``array``."""
     if wanted not in ("auto", "volume", "stack"):

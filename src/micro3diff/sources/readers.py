@@ -9,7 +9,7 @@ import numpy as np
 import tifffile
 
 from micro3diff.errors import InputError
-from micro3diff.sources import SUFFIXES
+from micro3diff.sources import SUFFIXES, is_image
 from micro3diff.sources.segmentation import MAX_LABELS
 from micro3diff.volumes import opened_tiff
 
@@ -63,11 +63,7 @@ def _read_file(path: Path, key: str) -> np.ndarray:
 
 def _read_folder(folder: Path, key: str) -> np.ndarray:
     files = sorted(
-        (
-            file
-            for file in folder.iterdir()
-            if file.suffix.lower() in SUFFIXES and not file.name.startswith(".")
-        ),
+        filter(is_image, folder.iterdir()),
         key=lambda file: [
             int(part) if part.isdigit() else part for part in re.split(r"(\d+)", file.name)
         ],
