@@ -17,7 +17,7 @@ from scipy.interpolate import PchipInterpolator
 
 from micro3diff.errors import InputError
 from micro3diff.files import atomic_path
-from micro3diff.given import of_each
+from micro3diff.given import check_phase, of_each
 from micro3diff.metrics import (
     error_rate,
     lineal_path,
@@ -192,13 +192,7 @@ def reference_table(
     labels: np.ndarray | Mapping[str, np.ndarray], kind: str, phase: int, **settings
 ) -> pd.DataFrame:
     """`curve_table` of a material itself; raises `InputError` if it has nothing of the phase."""
-    known = np.unique(np.concatenate([np.unique(a) for a in images_of(labels, kind)]))
-    if phase not in known:
-        found = ", ".join(map(str, known))
-        raise InputError(
-            f"evaluate.phase: found {phase}, but the labels of the material are {found}; "
-            "choose one of them"
-        )
+    check_phase(phase, np.unique(np.concatenate([np.unique(a) for a in images_of(labels, kind)])))
     table = curve_table(labels, kind, phase, **settings)
     asked, found = settings.get("max_lag"), int(table["lag"].max())
     if asked and found < asked:

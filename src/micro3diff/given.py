@@ -6,7 +6,7 @@ Checked before anything is trained, since a request that can't be met is cheap t
 import itertools
 import math
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
@@ -19,9 +19,24 @@ REACH = 2.5  # change of the log-odds of a phase up to which shapes stay what th
 WITHIN = 0.01  # how near the fraction of a volume is to the one that was asked for
 
 
-def asked(config: dict, material: str) -> dict:
-    """The settings ``reconstruct`` of a material, taken as `denoisers.choose_device` is."""
-    return config["materials"][material]["reconstruct"]
+def check_asked(config: dict, material: str, source: dict) -> None:
+    """InputError if a source can't meet what is asked of its volumes and of their evaluation.
+
+    config : a loaded configuration, taken as `denoisers.choose_device` is.
+    source : what is known of the source (source.json).
+    """
+    settings = config["materials"][material]
+    requested(settings["reconstruct"], source)
+    check_phase(settings["evaluate"]["phase"], np.flatnonzero(source["fractions"]))
+
+
+def check_phase(phase: int, known: Iterable[int]) -> None:
+    """InputError if the setting ``evaluate.phase`` is none of the labels of a material."""
+    if phase not in (known := list(known)):
+        raise InputError(
+            f"evaluate.phase: found {phase}, but the labels of the material are "
+            f"{', '.join(map(str, known))}; choose one of them"
+        )
 
 
 def requested(settings: dict, source: dict) -> dict[tuple[int, int], np.ndarray]:

@@ -57,12 +57,14 @@ def run(
     output: Files,
     mirror: str | None = None,
     reconstruct: dict | None = None,
+    evaluated: int = 1,
     **params,
 ) -> None:
     """Run a rule's script as Snakemake does, and put back what `configure_logging` changes."""
     config_run = {"device": "cpu", "mirror": mirror, "checkpoint_minutes": 5}
     asked = {"slices_per_pass": 2, "volume_fraction": None, "anchors": [], "shape": [SIDE] * 3}
-    config_materials = {"balls": {"reconstruct": asked | (reconstruct or {})}}
+    balls = {"reconstruct": asked | (reconstruct or {}), "evaluate": {"phase": evaluated}}
+    config_materials = {"balls": balls}
     log = Path(output[0]).parent / "logs" / f"{rule}.log"
     snakemake = SimpleNamespace(
         input=input,
@@ -291,12 +293,14 @@ def test_truth_is_read_as_the_source_was(tmp_path):
 
 
 def test_what_can_t_be_met_is_told_before_the_training(tmp_path, material, source, slices):
-    """Rule given may run beside it, or fail where others go on."""
+    """Rules given and reference may run beside it, or fail where others go on."""
     output = Files(model=tmp_path / "model", loss=tmp_path / "loss.csv")
     inputs = Files(slices=slices, about=source.about, start=[])
     params = {"settings": material["train"], "augment": "flips"}
     with pytest.raises(InputError, match="reconstruct.volume_fraction: found 0.97 of phase 1"):
         run("train", inputs, output, reconstruct={"volume_fraction": 0.97}, **params)
+    with pytest.raises(InputError, match="evaluate.phase: found 2, but the labels .* are 0, 1;"):
+        run("train", inputs, output, evaluated=2, **params)
     assert not list(tmp_path.glob("**/*.pt"))
 
 
@@ -899,7 +903,7 @@ def test_scripts_use_what_their_rules_declare(path):
     """
     text = path.read_text(encoding="utf-8").replace("choose_device(snakemake.config)", "")
     text = text.replace("collect(snakemake.config", "")
-    of_material = r"(slices_per_pass|asked)\(snakemake\.config, snakemake\.\w+\.material\)"
+    of_material = r"(slices_per_pass|check_asked)\(snakemake\.config, snakemake\.\w+\.material"
     text = re.sub(of_material, "", text)
     text = re.sub(r'snakemake\.config\["run"\]\["(mirror|checkpoint_minutes)"\]', "", text)
     used = set(re.findall(r"snakemake\.(\w+)", text))

@@ -246,6 +246,23 @@ def test_pages_cut_off_are_noticed(tmp_path):
             read_array(tmp_path / "pages.tif")
 
 
+@pytest.mark.parametrize("dtype", [bool, np.uint8])
+def test_a_volume_written_page_by_page(tmp_path, dtype):
+    """As a loop over tifffile's `write` leaves it: every page an image of its own."""
+    volume = (VOLUME > 0).astype(dtype)
+    with tifffile.TiffWriter(tmp_path / "pages.tif") as tif:
+        for page in volume:
+            tif.write(page)
+    with tifffile.TiffFile(tmp_path / "pages.tif") as tif:
+        assert len(tif.series) == len(volume)
+    assert np.array_equal(read_array(tmp_path / "pages.tif"), volume)
+    with tifffile.TiffWriter(tmp_path / "types.tif") as tif:
+        tif.write(volume[0])
+        tif.write(volume[1].astype(np.uint16))
+    with pytest.raises(InputError, match="2 images of different sizes or types"):
+        read_array(tmp_path / "types.tif")
+
+
 def test_other_types_are_refused(tmp_path):
     """Unknown endings, pages of several sizes, channels, complex numbers."""
     (tmp_path / "image.jpg").write_bytes(b"")
@@ -254,7 +271,7 @@ def test_other_types_are_refused(tmp_path):
     with tifffile.TiffWriter(tmp_path / "sizes.tif") as tif:
         tif.write(IMAGE)
         tif.write(IMAGE[1:])
-    with pytest.raises(InputError, match="2 images of different sizes"):
+    with pytest.raises(InputError, match="2 images of different sizes or types"):
         read_array(tmp_path / "sizes.tif")
     np.save(tmp_path / "channels.npy", np.zeros((2, 3, 4, 5)))
     with pytest.raises(InputError, match="shape"):

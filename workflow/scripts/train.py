@@ -6,7 +6,7 @@ import torch
 
 from micro3diff.denoisers import choose_device
 from micro3diff.files import read_json
-from micro3diff.given import asked, requested
+from micro3diff.given import check_asked
 from micro3diff.logs import configure_logging
 from micro3diff.phases import GREY
 from micro3diff.slices import read_slices, training_set
@@ -16,8 +16,8 @@ if __name__ == "__main__":
     configure_logging(snakemake.log[0])
     torch.set_num_threads(snakemake.threads)
     source = read_json(snakemake.input.about)
-    # what can't be met is told before the training; rule given may run beside it
-    requested(asked(snakemake.config, snakemake.wildcards.material), source)
+    # what can't be met is told before the training; the rules that need it may run beside it
+    check_asked(snakemake.config, snakemake.wildcards.material, source)
     threshold = source["threshold"]
     grey = threshold is not None
     slices = read_slices(snakemake.input.slices, grey=grey)

@@ -95,30 +95,36 @@ def _read_folder(folder: Path, key: str) -> np.ndarray:
 
 def _read_tiff(path: Path) -> np.ndarray:
     with opened_tiff(path, REMEDY) as tif:
-        if len(tif.series) != 1:
+        if len({(series.shape, series.dtype) for series in tif.series}) != 1:
             sizes = ", ".join(str(series.shape) for series in tif.series[:4])
             raise InputError(
-                f"{path}: found {len(tif.series)} images of different sizes ({sizes}), expected "
-                "pages of one size; save the image or volume that you mean as a file of its own"
+                f"{path}: found {len(tif.series)} images of different sizes or types ({sizes}), "
+                "expected pages alike; save the image or volume that you mean as a file of its own"
             )
-        series = tif.series[0]
-        # some programs save the slices of a volume as channels, but there are more of them
-        channels = dict(zip(series.axes, series.shape, strict=True)).get("C", 1)
-        if 1 < channels <= 4:
-            raise InputError(f"{path}: found {channels} channels, expected one; export it alone")
-        array = series.asarray()
-        page = series.keyframe
-        if page.photometric == tifffile.PHOTOMETRIC.PALETTE and page.colormap is not None:
-            # entries of 16 bits, of which files and viewers show the upper 8
-            return _from_palette(path, array, page.colormap.T >> 8)
-        # tifffile writes masks so, and reads them as they were
-        mask = array.dtype.kind == "b" and page.software.startswith("tifffile")
-        if page.photometric == tifffile.PHOTOMETRIC.MINISWHITE and not mask:
-            logger.info("%s: its values count from white (WhiteIsZero), so they are inverted", path)
-            array = _inverted(path, array, page.bitspersample)
-        if "S" in series.axes:
-            return _from_channels(path, np.moveaxis(array, series.axes.index("S"), -1))
-        return array
+        # a program that writes page by page leaves a volume as as many images
+        images = [_from_series(path, series) for series in tif.series]
+    return images[0] if len(images) == 1 else np.stack(images)
+
+
+def _from_series(path: Path, series: tifffile.TiffPageSeries) -> np.ndarray:
+    """The numbers of an image or a stack of pages of a TIFF."""
+    # some programs save the slices of a volume as channels, but there are more of them
+    channels = dict(zip(series.axes, series.shape, strict=True)).get("C", 1)
+    if 1 < channels <= 4:
+        raise InputError(f"{path}: found {channels} channels, expected one; export it alone")
+    array = series.asarray()
+    page = series.keyframe
+    if page.photometric == tifffile.PHOTOMETRIC.PALETTE and page.colormap is not None:
+        # entries of 16 bits, of which files and viewers show the upper 8
+        return _from_palette(path, array, page.colormap.T >> 8)
+    # tifffile writes masks so, and reads them as they were
+    mask = array.dtype.kind == "b" and page.software.startswith("tifffile")
+    if page.photometric == tifffile.PHOTOMETRIC.MINISWHITE and not mask:
+        logger.info("%s: its values count from white (WhiteIsZero), so they are inverted", path)
+        array = _inverted(path, array, page.bitspersample)
+    if "S" in series.axes:
+        return _from_channels(path, np.moveaxis(array, series.axes.index("S"), -1))
+    return array
 
 
 def _read_png(path: Path) -> np.ndarray:
