@@ -43,7 +43,7 @@ logger = logging.getLogger(__name__)
 WEIGHTS = tuple(3 ** (k / 2) for k in (-2, -1, 0, 1))
 SLABS = (300.0, 100.0, 1000.0, 0.0)
 MENDED = (0.0, 0.6, 1.5)
-SHARPENED = 1.0
+SHARPENED = (0.7, 1.0)
 MENDED_SHARPENED = (0.0, 0.6, 1.0, 1.5)
 START = {"mend_below": MENDED[0], "weight": WEIGHTS[0], "slab": SLABS[0], "sharpen": 0.0}
 CHOICES = tuple(START)
@@ -57,8 +57,8 @@ def search(score: Callable[[dict, int], float], fixed: dict, volumes: int) -> li
 
     First each weight with each mending, then the other slabs with the best of these, then the
     weights half-way to the neighbours of the best one, then the best one sharpened, with
-    more mendings, as what sharpens also roughens. A setting whose first volume is `HOPELESS` is
-    left at that.
+    more mendings, as what sharpens also roughens, and the best of all sharpened more. A setting
+    whose first volume is `HOPELESS` is left at that.
 
     score : mean error of a setting over that many volumes, less is better.
     fixed : settings that are not to be chosen.
@@ -103,7 +103,8 @@ def search(score: Callable[[dict, int], float], fixed: dict, volumes: int) -> li
     if "sharpen" not in fixed:
         plain = best()
         for mended in allowed("mend_below", MENDED_SHARPENED):
-            try_out("sharpen", [SHARPENED], plain | {"mend_below": mended})
+            try_out("sharpen", SHARPENED[:1], plain | {"mend_below": mended})
+        try_out("sharpen", SHARPENED[1:], best())
 
     finals = {}
     for name in sorted(tried, key=tried.get)[:FINALISTS]:

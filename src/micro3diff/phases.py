@@ -91,6 +91,18 @@ def covariance(images: np.ndarray, phases: int, axis: int | None = None) -> np.n
     return np.array(found) * (1 + np.cos(np.pi * ramp)) / 2
 
 
+def inhomogeneity_length(covariance: np.ndarray) -> float:
+    """The length a, in pixels, of a `covariance` that falls from lag 0 as 1 - r / a.
+
+    Of two phases, four times the product of their fractions by the interface per volume (Debye,
+    Anderson and Brumberger 1957, doi 10.1063/1.1722830): about the size of features, in whatever
+    phase they are. At least one pixel, and at most the lags that are known.
+    """
+    most = len(covariance) - 1.0
+    falls = max(1 - covariance[1] / covariance[0], 1 / most)
+    return float(1 / min(falls, 1.0))
+
+
 def fraction_scatter(
     images: np.ndarray, phases: int, covariances: Sequence[np.ndarray], shape: Sequence[int]
 ) -> float:

@@ -208,7 +208,8 @@ class Evidence(Alternate):
     Parameters
     ----------
     fractions : phase fractions of the slices that the denoiser was trained on.
-    covariances : autocovariance of the codes along z, y and x at lags 0, 1, ... (`best_slab`).
+    covariances : autocovariance of the codes along z, y and x at lags 0, 1, ..., for slabs
+        (`best_slab`) and for sharpening.
     slab : pixels over which the denoiser is taken to pool a slice at high noise; the more, the
         thinner the slabs. 0 denoises single slices.
     weight : 1 counts each plane as an independent witness; 1/3 averages them.
@@ -222,6 +223,7 @@ class Evidence(Alternate):
 
     CERTAIN = 2.0  # log-odds from which a voxel's own opinion is not held against its planes
     SHARPENED_ABOVE = 3.0  # noise level
+    MASK = 0.135  # standard deviation of the mask over the inhomogeneity length, at noise level 1
 
     def __init__(
         self,
@@ -292,10 +294,12 @@ class Evidence(Alternate):
         return witness - own * (surest / spread(own).clamp(min=1e-6)).clamp(max=1)
 
     def smooth(self, values: torch.Tensor, sigma: float) -> torch.Tensor:
-        """Gaussian average in the volume, wider the more noise there is: 0.8 to 2 voxels."""
+        """Gaussian average in the volume, wider for larger features and the more noise there is."""
         for axis, periodic in enumerate(self.periodic):
             lags = distances(values.shape[axis + 1], periodic)
-            weights = torch.from_numpy(gaussian_weights(lags, 0.5 * sigma**0.4))
+            length = phases.inhomogeneity_length(self.covariances[axis])
+            std = max(0.5, self.MASK * length) * sigma**0.4
+            weights = torch.from_numpy(gaussian_weights(lags, std))
             values = averaged(values, weights.to(values), axis)
         return values
 

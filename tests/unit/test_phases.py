@@ -6,6 +6,7 @@ import torch
 from scipy.ndimage import gaussian_filter
 
 from micro3diff import phases
+from micro3diff.metrics import specific_surface
 
 
 @pytest.mark.parametrize("count", [2, 3, 5])
@@ -69,6 +70,21 @@ def test_covariance_along_an_axis():
     assert abs(down[1]) < 0.1 < 0.9 < across[1]
     np.testing.assert_allclose(phases.covariance(stripes, 2), (down + across) / 2)
     assert across[[10, -1]] == pytest.approx([across[0], 0]), "full up to a third, then tapered"
+
+
+def test_inhomogeneity_length():
+    """Debye's formula for two phases; independent pixels and stripes are its bounds."""
+    rng = np.random.default_rng(0)
+    images = (gaussian_filter(rng.standard_normal((20, 64, 64)), (0, 3, 3)) > 0.06).astype(np.uint8)
+    fraction, interface = images.mean(), np.mean([specific_surface(one) for one in images]) / 2
+    found = phases.inhomogeneity_length(phases.covariance(images, 2))
+    assert found == pytest.approx(2 * fraction * (1 - fraction) / interface, rel=0.02)
+    pixels = rng.integers(2, size=(40, 32, 32), dtype=np.uint8)
+    assert phases.inhomogeneity_length(phases.covariance(pixels, 2)) == pytest.approx(1, abs=0.02)
+    stripes = np.zeros((2, 32, 32), np.uint8)
+    stripes[..., ::2] = 1
+    along, across = (phases.inhomogeneity_length(phases.covariance(stripes, 2, k)) for k in (0, 1))
+    assert (along, across) == (20, 1)
 
 
 def test_independent_pixels_of_three_phases_have_no_covariance():

@@ -201,16 +201,22 @@ def test_evidence_is_the_sum_of_log_odds(weight):
 
 @pytest.mark.parametrize("periodic", [False, True])
 def test_evidence_is_sharpened(periodic):
-    """By an unsharp mask of what the planes add, around corners if periodic, at high noise only."""
+    """By an unsharp mask of what the planes add, as wide as features are along each axis, around
+    corners if periodic, at high noise only."""
     volume, sigma = torch.randn(1, 16, 18, 20, generator=torch.Generator().manual_seed(0)), 6.0
+    lengths = np.array([2.0, 5.0, 8.0])
+    known = {"covariances": [np.exp(np.log(1 - 1 / a) * np.arange(12)) for a in lengths]}
 
     def log_odds(sharpen, sigma=sigma):
-        rule = evidence(weight=0.1, clamp=12.0, sharpen=sharpen, periodic=[periodic] * 3)
+        known["periodic"] = [periodic] * 3
+        rule = evidence(weight=0.1, clamp=12.0, sharpen=sharpen, **known)
         probability = phases.probabilities(rule.denoise(volume, sigma, 0)).double().numpy()
         return np.log(probability[1] / probability[0])
 
     def smooth(values):
-        how = {"sigma": 0.5 * sigma**0.4, "mode": "wrap" if periodic else "constant", "radius": 4}
+        std = np.maximum(0.5, 0.135 * lengths) * sigma**0.4
+        how = {"sigma": std, "mode": "wrap" if periodic else "constant"}
+        how["radius"] = np.ceil(3 * std).astype(int)
         return gaussian_filter(values, **how) / gaussian_filter(np.ones_like(values), **how)
 
     own = np.log(0.3 / 0.7) + 2 * volume[0].double().numpy() / sigma**2
