@@ -668,6 +668,11 @@ def _source_problems(key: str, source: dict, given: dict) -> Iterator[str]:
         )
     if source["path"]:
         yield from _image_problems(f"{key}.path", source["path"], folder=True)
+    if source["voxel_size"] and source["unit"] == "voxel":
+        yield (
+            f"{key}.unit: found voxel, the default, with voxel_size: {source['voxel_size']}, "
+            "expected the unit that this is in, for example nm or µm"
+        )
     for generator in ("spheres", "grains"):
         if generator in given and source["generator"] != generator:
             yield f"{key}.{generator}: has no effect without `generator: {generator}`"

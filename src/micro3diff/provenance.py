@@ -9,7 +9,7 @@ import micro3diff
 from micro3diff.files import code_sha256, read_json, sha256_of
 from micro3diff.volumes import volumes_of
 
-CODE = ("Snakefile", "workflow", "src")
+CODE = ("Snakefile", "workflow", "src/micro3diff")  # the last as in a volume's provenance
 
 
 def collect(

@@ -123,8 +123,8 @@ def drawn_fractions(fractions: Sequence[float], scatter: float, seed: int) -> li
 
     scatter : see `phases.fraction_scatter`.
 
-    Successive seeds are spread evenly over the distribution (Halton's sequence), so that the mean
-    over a few volumes is that of the material.
+    Successive seeds are spread evenly over the distribution (Halton's sequence), so the mean over
+    volumes is nearer to that of the material than that of independent draws.
     """
     mean = np.array(fractions)
     values, vectors = np.linalg.eigh(np.diag(mean) - np.outer(mean, mean))  # one value is 0
@@ -396,6 +396,14 @@ def sample_images(
     write_json(about, provenance(model, settings, seed, precision) | run)
 
 
+def snapshots(steps: int) -> set[int]:
+    """The reverse steps of which `trace` keeps a snapshot, about evenly spaced."""
+    wanted = np.linspace(0, steps - 1, SNAPSHOTS).round().astype(int)
+    if steps > SNAPSHOTS and len({*(wanted % 3).tolist()}) == 1:
+        wanted[1:-1] += np.arange(1, SNAPSHOTS - 1) % 3  # so that alternating planes are seen to
+    return set(wanted.tolist())
+
+
 def trace(
     model: str | os.PathLike,
     *,
@@ -420,7 +428,7 @@ def trace(
         denoiser, settings, seed, material, anchors, slices_per_pass=slices_per_pass
     )
     steps = len(noise_levels(denoiser, settings))
-    wanted = set(np.linspace(0, steps - 1, SNAPSHOTS).round().astype(int).tolist())
+    wanted = snapshots(steps)
     kept: dict[str, list] = {"noisy": [], "denoised": [], "sigma": [], "plane": []}
 
     def keep(step, sigma, noisy, denoised, turn):

@@ -296,6 +296,11 @@ def test_cases_go_rule_by_rule_and_skip_empty_ones():
             "source.path: note.txt has the type .txt, expected .tif, .tiff",
         ),
         ("evaluate.truth", "note.txt", "evaluate.truth: note.txt has the type .txt, expected .tif"),
+        (
+            "source.voxel_size",
+            12,
+            "source.unit: found voxel, the default, with voxel_size: 12",
+        ),
         ("source.grains", {}, "source.grains: has no effect without `generator: grains`"),
         ("source.crop", [[0, 64]], "source.crop: found [[0, 64]], expected a list of pairs"),
         ("source.crop", [[0, 64], [0, -1]], "source.crop[1][1]: found -1, expected a whole"),

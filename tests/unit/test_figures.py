@@ -14,7 +14,7 @@ from micro3diff.benchmark.errors import ERRORS
 from micro3diff.directions import direction_table, measure_directions
 from micro3diff.errors import InputError
 from micro3diff.figures import camera, samplers, style, views, volumes
-from micro3diff.figures.curves import plot_curves
+from micro3diff.figures.curves import _draw_cases, plot_curves
 from micro3diff.figures.denoiser import describe, plot_denoiser
 from micro3diff.figures.diffusion import plot_diffusion_cubes, plot_diffusion_sections, read_trace
 from micro3diff.figures.directions import plot_directions
@@ -387,6 +387,20 @@ def curves(samples: int) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
+def test_a_rule_has_one_colour_in_all_figures():
+    """Whichever others are beside it; cases of the same rule have a colour each."""
+    table = pd.DataFrame({"sample": 0, "metric": "S2", "lag": [0, 1], "value": [0.3, 0.2]})
+
+    def drawn(*names):
+        axes = Figure().subplots()
+        _draw_cases(axes, dict.fromkeys(names, table), "S2", 1.0)
+        return [line.get_color() for line in axes.get_lines()]
+
+    colours = [style.RULE_COLOURS[rule] for rule in ("evidence", "alternate")]
+    assert drawn("evidence", style.case_name("alternate", 0)) == colours
+    assert len({*drawn(style.case_name("alternate", 0), style.case_name("alternate", 3))}) == 2
+
+
 def test_curves(tmp_path):
     """One volume has no spread; lags may be lengths; many cases fit."""
     reference = curves(1).drop(columns="sample")
@@ -582,7 +596,7 @@ def test_denoiser(tmp_path):
 # Captions of the report
 
 
-SETTINGS = {"slices": {"patch": 64}, "train": {"steps": 5000}}
+SETTINGS = {"slices": {"patch": 64}, "train": {"steps": 5000}, "evaluate": {"phase": 2}}
 CONFIG = {
     "run": {
         "materials": ["spheres", "my_rock_", "given", "layers"],
@@ -628,17 +642,23 @@ CAPTION_JOBS = [
     ("training_data", "figure_training", "training_my_rock", "where the training images"),
     ("2d_denoiser", "figure_denoiser", "denoiser_my_rock", "my_rock"),
     ("volumes", "figure_volume", "figure_7", "case II"),
+    ("volumes", "figure_volume", "volume_x", "(rule evidence with n h = 0)"),
     ("volumes", "figure_volume", "volume_my_rock", "my_rock"),
     ("volumes", "figure_2", None, "harmonizing steps (figure 2 of the paper; my_rock )"),
     ("volumes", "figure_S1", None, "Several volumes"),
-    ("volumes", "figure_tiled", "my_rock", "beside itself ( my_rock ), twice"),
+    ("volumes", "figure_tiled", "my_rock", "beside itself ( my_rock , rule evidence"),
     ("directions", "figure_directions", "my_rock", "Each axis by itself ( my_rock )"),
     ("directions", "directions_table", None, "floor_from"),
     ("correlation_functions", "figure_curves", "figure_4c", "4.56 % and 1.26 %"),
     ("correlation_functions", "figure_curves", "curves_my_rock", "my_rock"),
     ("time_and_error", "figure_3", None, "straight line"),
     ("time_and_error", "figure_5", None, "hatched bars"),
-    ("reverse_process", "figures_12_14", None, "of a real run ( my_rock ), from noise"),
+    (
+        "reverse_process",
+        "figures_12_14",
+        None,
+        "( my_rock , rule evidence with n h = 0), from",
+    ),
     ("error_rates", "error_rates", None, "paper_percent"),
     ("volume_fractions", "error_rates", None, "reference"),
     ("timings", "timings", None, "seconds_2d"),
@@ -651,7 +671,7 @@ CAPTION_JOBS = [
 def test_captions(name, rule, figure, expected):
     """A caption that does not render makes the whole report fail, after hours of work."""
     wildcards = SimpleNamespace(figure=figure, material=figure) if figure else SimpleNamespace()
-    params = SimpleNamespace(inverted=True, title="Rock")
+    params = SimpleNamespace(inverted=True, title="Rock", case=("evidence", 0))
     text = rendered(
         CAPTIONS / f"{name}.rst",
         rule=rule,
@@ -693,6 +713,13 @@ def test_text_of_the_configuration_is_no_markup(tmp_path, text):
         assert found.count(shown) >= times, found
 
 
+@pytest.mark.parametrize("loss", [[], "loss.csv"])
+def test_a_caption_tells_of_the_loss_where_there_is_one(loss):
+    """A model that was given has none."""
+    job = {"wildcards": SimpleNamespace(figure="denoiser_a"), "input": SimpleNamespace(loss=loss)}
+    assert ("training loss" in rendered(CAPTIONS / "2d_denoiser.rst", **job)) == bool(loss)
+
+
 def test_every_caption_is_tested():
     """So that a new caption is not forgotten."""
     names = {path.stem for path in CAPTIONS.glob("*.rst")}
@@ -709,6 +736,7 @@ def test_the_description_says_what_was_run():
         "given: rock",
         "an image of each plane: xy, xz, yz",
         "64 pixels wide",
+        "trained for 5000 steps 2",
         "trained for 5000 steps",
         "7 volumes of each",
         "with seed 3",

@@ -28,6 +28,7 @@ from micro3diff.reconstruction import (
     read_material,
     run_sampler,
     sample_images,
+    snapshots,
     trace,
 )
 from micro3diff.slices import PLANES, cut_planes, read_slices, write_slices
@@ -479,3 +480,12 @@ def test_grey_volumes(tmp_path, train_settings, material):
     write_labels(tmp_path / "volume.tif", greys.numpy(), threshold=denoiser.threshold)
     assert np.array_equal(read_labels(tmp_path / "volume.tif"), greys.numpy() > 100)
     assert np.array_equal(read_values(tmp_path / "volume.tif"), greys.numpy())
+
+
+@pytest.mark.parametrize("steps", [1, 4, 6, 7, 14, 16, 31, 46, 50, 1000])
+def test_snapshots_show_that_planes_alternate(steps):
+    """From the first step to the last, about evenly, and not always on the same of three planes."""
+    found = sorted(snapshots(steps))
+    assert len(found) == min(steps, 6) and (found[0], found[-1]) == (0, steps - 1)
+    assert len({step % 3 for step in found}) > 1 or steps == 1
+    assert steps <= 6 or max(np.diff(found)) <= (steps - 1) / 5 + 2.5

@@ -159,5 +159,6 @@ rule figure_directions:
         "../../envs/figures.yaml"
     params:
         title=lambda w: MATERIALS[w.material]["title"],
+        case=best_case(),
     script:
         "../scripts/figure_directions.py"

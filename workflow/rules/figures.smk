@@ -7,7 +7,7 @@ rule figure_training:
         about=of_figure("training", "results/{material}/source.json"),
         slices=of_figure("training", "results/{material}/slices.tif"),
     output:
-        report_figure("Training data", material="{figure}"),
+        report_figure("Training data", figure="{figure}"),
     log:
         "results/logs/figures/{figure}.log",
     wildcard_constraints:
@@ -31,7 +31,7 @@ rule figure_denoiser:
         samples=of_figure("denoiser", "results/{material}/check_2d.tif"),
         scores=of_figure("denoiser", "results/{material}/check_2d.csv"),
     output:
-        report_figure("2D denoiser", material="{figure}"),
+        report_figure("2D denoiser", figure="{figure}"),
     log:
         "results/logs/figures/{figure}.log",
     wildcard_constraints:
@@ -46,7 +46,7 @@ rule figure_volume:
     input:
         of_figure("volume", first_volume(best_case())),
     output:
-        report_figure("Volumes", material="{figure}"),
+        report_figure("Volumes", figure="{figure}"),
     log:
         "results/logs/figures/{figure}.log",
     wildcard_constraints:
@@ -54,6 +54,7 @@ rule figure_volume:
     conda:
         "../../envs/figures.yaml"
     params:
+        case=best_case(),
         # grains are seen best without their boundaries
         inverted=lambda w: material_of("volume")(w)["case"] == "II",
     script:
@@ -65,11 +66,13 @@ rule figure_tiled:
     input:
         first_volume(best_case()),
     output:
-        report_figure("Volumes", "periodic_{material}", material="{material}, copies"),
+        report_figure("Volumes", "periodic_{material}", figure="{material}, copies"),
     log:
         "results/logs/figures/periodic_{material}.log",
     conda:
         "../../envs/figures.yaml"
+    params:
+        case=best_case(),
     script:
         "../scripts/figure_tiled.py"
 
@@ -83,7 +86,7 @@ rule figure_curves:
             for case in shown_cases()
         ],
     output:
-        report_figure("Correlation functions", material="{figure}"),
+        report_figure("Correlation functions", figure="{figure}"),
     log:
         "results/logs/figures/{figure}.log",
     wildcard_constraints:
@@ -100,7 +103,7 @@ rule figure_2:
     input:
         [first_volume(case).format(material=SHOWCASE) for case in CASES],
     output:
-        report_figure("Volumes", "figure_2", material="effect of n_h"),
+        report_figure("Volumes", "figure_2", figure="effect of n_h"),
     log:
         "results/logs/figures/figure_2.log",
     conda:
@@ -115,7 +118,7 @@ rule figure_3:
     input:
         rules.timings.output[0],
     output:
-        report_figure("Time and error", "figure_3", material="time"),
+        report_figure("Time and error", "figure_3", figure="time"),
     log:
         "results/logs/figures/figure_3.log",
     conda:
@@ -128,7 +131,7 @@ rule figure_5:
     input:
         rules.error_rates.output.errors,
     output:
-        report_figure("Time and error", "figure_5", material="error rates"),
+        report_figure("Time and error", "figure_5", figure="error rates"),
     log:
         "results/logs/figures/figure_5.log",
     conda:
@@ -141,14 +144,16 @@ rule figures_12_14:
     input:
         rules.trace.output[0],
     output:
-        sections=report_figure("Reverse process", "figure_12", material="sections"),
-        cubes=report_figure("Reverse process", "figure_14", material="planes"),
+        sections=report_figure("Reverse process", "figure_12", figure="sections"),
+        cubes=report_figure("Reverse process", "figure_14", figure="planes"),
     log:
         "results/logs/figures/figures_12_14.log",
     conda:
         "../../envs/figures.yaml"
     resources:
         mem_mb=4000 + volume_mb(SHOWCASE, bytes_a_voxel=100),
+    params:
+        case=(SHOWN_RULE, SHOWN_N_H),
     script:
         "../scripts/figures_12_14.py"
 
@@ -164,12 +169,13 @@ rule figure_S1:
             for table in volume_tables(name, *best_case(), GALLERY_SAMPLES)
         ],
     output:
-        report_figure("Volumes", "figure_S1", material="several volumes"),
+        report_figure("Volumes", "figure_S1", figure="several volumes"),
     log:
         "results/logs/figures/figure_S1.log",
     conda:
         "../../envs/figures.yaml"
     params:
+        case=best_case(),
         # of a function, since Snakemake looks for wildcards in other text
         titles=lambda w: [material["title"] for material in MATERIALS.values()],
         samples=GALLERY_SAMPLES,

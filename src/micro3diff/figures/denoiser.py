@@ -87,9 +87,10 @@ def _known(row: dict, key: str) -> bool:
 
 def _draw_loss(axes, loss: pd.DataFrame) -> None:
     require_columns(loss, ["step", "loss"], "training loss")
+    mark = {"marker": "o"} if len(loss) == 1 else {}
     smooth = loss["loss"].ewm(span=max(1, len(loss) / 60)).mean()
-    axes.plot(loss["step"], loss["loss"], color=GREY, lw=0.5, alpha=0.6, label="as logged")
-    axes.plot(loss["step"], smooth, color=COLOURS[0], label="smoothed")
+    axes.plot(loss["step"], loss["loss"], color=GREY, lw=0.5, alpha=0.6, label="as logged", **mark)
+    axes.plot(loss["step"], smooth, color=COLOURS[0], label="smoothed", **mark)
     axes.set(xlabel="Training step", title="Training loss", yscale="log")
     axes.locator_params(axis="x", nbins=4)
     axes.legend()

@@ -108,16 +108,19 @@ def _shown(phases: int) -> str:
 
 @styled
 def plot_harmonizing(
-    volumes: Mapping[str, np.ndarray], paths, threshold: float | None = None
+    volumes: Mapping[str, np.ndarray],
+    paths,
+    threshold: float | None = None,
+    phases: int | None = None,
 ) -> None:
     """Figure 2: one column per case (name -> volume): the 3D view above its middle sections.
 
-    Greys are shown as by `plot_volume`.
+    ``phases`` is as for `plot_volume`. Greys are shown as by `plot_volume`.
     """
     if not volumes:
         raise InputError("figure of the harmonizing steps: no volume was given")
     labels = {name: as_labels(np.asarray(one), threshold) for name, one in volumes.items()}
-    phases = phases_in(*labels.values())
+    phases = phases or phases_in(*labels.values())
     width = min(DOUBLE_COLUMN, 0.3 + PANEL * len(volumes))
     panel = (width - 0.3) / len(volumes)
     z, y, x = np.max([one.shape for one in labels.values()], axis=0)
@@ -137,8 +140,13 @@ def plot_harmonizing(
 
 
 @styled
-def plot_gallery(volumes: Sequence[tuple[str, Sequence[np.ndarray]]], paths) -> None:
-    """Figure S1: one row per material (name and volumes), one column per sample."""
+def plot_gallery(
+    volumes: Sequence[tuple[str, Sequence[np.ndarray]]], paths, phases: Sequence[int] | None = None
+) -> None:
+    """Figure S1: one row per material (name and volumes), one column per sample.
+
+    ``phases`` of each material are as for `plot_volume`.
+    """
     columns = max((len(samples) for _, samples in volumes), default=0)
     if not columns:
         raise InputError("gallery: no volume was given")
@@ -146,13 +154,13 @@ def plot_gallery(volumes: Sequence[tuple[str, Sequence[np.ndarray]]], paths) -> 
     panel = (width - 0.3) / columns
     figure = new_figure(width, 0.2 + panel * len(volumes))
     panels = figure.subplots(len(volumes), columns, squeeze=False)
-    for row, (name, samples) in zip(panels, volumes, strict=True):
+    phases = phases or [phases_in(*samples) for _, samples in volumes]
+    for row, (name, samples), count in zip(panels, volumes, phases, strict=True):
         for axes in row:
             axes.set_axis_off()
-        phases = phases_in(*samples)
         for axes, labels in zip(row, samples, strict=False):
             triad = axes is panels[0, 0]
-            draw_view(axes, np.asarray(labels), size=500, triad=triad, phases=phases)
+            draw_view(axes, np.asarray(labels), size=500, triad=triad, phases=count)
         lines = textwrap.fill(name, int(LETTERS_AN_INCH * panel))
         row[0].text(
             -0.06, 0.5, lines, transform=row[0].transAxes, rotation=90, ha="right", va="center"
