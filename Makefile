@@ -59,7 +59,8 @@ test-slow: .venv/installed
 
 container: .venv/installed
 	mkdir -p results
-	$(BIN)/snakemake --containerize apptainer $(if $(CONFIG),--configfile $(CONFIG)) > results/container.def
+	$(BIN)/snakemake --containerize apptainer $(if $(CONFIG),--configfile $(CONFIG)) | \
+		sed 's/^%post.*/&\n    export CONDA_OVERRIDE_CUDA=12.8/' > results/container.def
 	@echo "apptainer build micro3diff.sif results/container.def"
 
 check: .venv/installed

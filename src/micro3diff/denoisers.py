@@ -7,6 +7,8 @@ equation 16. Samplers and plane rules know of nothing else. The plane matters wh
 anisotropic: then one network knows three of them.
 """
 
+import logging
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -18,6 +20,8 @@ from micro3diff import phases
 from micro3diff.errors import InputError
 from micro3diff.files import atomic_folder, read_json, write_json
 from micro3diff.phases import channels_of
+
+logger = logging.getLogger(__name__)
 
 DESCRIPTION = "denoiser.json"
 CHOICE = "evidence.json"  # settings of the rule evidence that were chosen for a model
@@ -171,6 +175,12 @@ def choose_device(config: dict) -> torch.device:
     name = config["run"]["device"]
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
+        if name == "cpu" and (given := os.environ.get("SLURM_GPUS_ON_NODE")):
+            logger.warning(
+                "run.device: auto finds no GPU, of which this job was given %s, and takes the CPU: "
+                "is the driver too old for torch %s, or a container without --nv?",
+                given, torch.__version__,
+            )  # fmt: skip
     if name == "cuda" and not torch.cuda.is_available():
         raise InputError("run.device: cuda was asked for but torch finds no GPU; use auto or cpu")
     return torch.device(name)

@@ -1,11 +1,14 @@
 """Long computations that are stopped and go on where they were.
 
-A cluster ends a job by SIGTERM and, some seconds later, by SIGKILL. Between the two, state is
-written; whoever runs the same command again continues from it. Ctrl-C on a terminal does the same.
+SLURM ends a job at its time limit; ahead of it, state is written and the job queued again. So it is
+on SIGTERM, where that comes through: of SLURM's signals, those ahead of SIGKILL may reach the task
+alone, which is Snakemake, and none of its children. Whoever runs the same command again continues
+from that state. Ctrl-C on a terminal does the same.
 """
 
 import logging
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -24,18 +27,23 @@ from micro3diff.files import atomic_path, remove_unfinished
 logger = logging.getLogger(__name__)
 
 SECONDS = 300.0  # between two states of a volume that are written
+AHEAD = 120.0  # seconds ahead of its time limit at which a SLURM job stops
 
 
 @contextmanager
 def stop_noticed() -> Iterator[Callable[[], bool]]:
-    """Within it SIGTERM and Ctrl-C do not kill; it yields a function that tells whether one came.
+    """Within it SIGTERM and Ctrl-C do not kill; it yields a function that tells whether to stop.
 
-    The second Ctrl-C does. Signals reach the main thread alone; in another one, they are left as
-    they are.
+    That is if one came, or if the time limit of a SLURM job is near (`limit_noticed`). The second
+    Ctrl-C kills. Signals reach the main thread alone; in another one, they are left as they are.
     """
-    came = threading.Event()
+    came, near = threading.Event(), limit_noticed()
+
+    def asked() -> bool:
+        return came.is_set() or near()
+
     if threading.current_thread() is not threading.main_thread():
-        yield came.is_set
+        yield asked
         return
 
     def notice(number: int, _) -> None:
@@ -49,14 +57,49 @@ def stop_noticed() -> Iterator[Callable[[], bool]]:
     signals = [number for number in signals if signal.getsignal(number) != signal.SIG_IGN]
     before = {number: signal.signal(number, notice) for number in signals}
     try:
-        yield came.is_set
+        yield asked
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
 
 
+def limit_noticed() -> Callable[[], bool]:
+    """A function that tells whether the time limit of the SLURM job that this is in is near.
+
+    That is `AHEAD` of it, or when three quarters of a short time are over. SLURM is asked at the
+    start and then again, as a limit may have been extended.
+    """
+    left = seconds_left()
+    if left is None:
+        return lambda: False
+    ahead, end = min(AHEAD, left / 4), time.monotonic() + left
+
+    def near() -> bool:
+        nonlocal end
+        if time.monotonic() < end - ahead:
+            return False
+        if (left := seconds_left()) is not None:
+            end = time.monotonic() + left
+        return time.monotonic() >= end - ahead
+
+    return near
+
+
+def seconds_left() -> float | None:
+    """Seconds to the time limit of the SLURM job that this is in; None where there is none."""
+    job = os.environ.get("SLURM_JOB_ID")
+    if not (job and shutil.which("squeue")):
+        return None
+    shown = _output(["squeue", "--noheader", f"--jobs={job}", "--format=%L"]).strip()
+    found = re.fullmatch(r"(?:(\d+)-)?(?:(\d+):)?(\d+):(\d+)", shown)  # days-hours:minutes:seconds
+    if found is None:  # UNLIMITED, NOT_SET, INVALID
+        return None
+    days, hours, minutes, seconds = (int(part or 0) for part in found.groups())
+    return float(((24 * days + hours) * 60 + minutes) * 60 + seconds)
+
+
 def stop(what: str) -> None:
-    """End the computation after a signal: ask SLURM to start the job again, raise `Interrupted`."""
+    """End the computation: ask SLURM to start the job again, raise `Interrupted`."""
     then = "the job is queued again" if requeue() else "run the same command again to continue"
     raise Interrupted(f"stopped; {what} is kept; {then}")
 
@@ -64,7 +107,7 @@ def stop(what: str) -> None:
 def requeue() -> bool:
     """Have SLURM queue the job again if this is one that Snakemake submitted and that is running.
 
-    Then SIGTERM came ahead of the time limit (``--signal`` in profiles/slurm). A job that was
+    Then it stops ahead of the time limit. A job that was
     cancelled is not RUNNING any more and stays cancelled. Returns whether SLURM agreed.
     """
     job = os.environ.get("SLURM_JOB_ID")

@@ -197,12 +197,12 @@ def reboot(job: dict) -> None:
     subprocess.run(["slurmd", "-b"], check=True)
 
 
-@pytest.mark.parametrize("end", ["scancel", "limit", "kill", "node", "reboot", "snakemake"])
+@pytest.mark.parametrize("end", ["scancel", "term", "kill", "node", "reboot", "snakemake"])
 def test_a_training_that_is_killed_goes_on_by_itself(clone, submit, balls, quiet, snakemake, end):
     """However it is killed, it ends with the weights of a training that was not.
 
     scancel : SIGTERM, and the state CANCELLED
-    limit : SIGTERM ahead of the time limit, as `--signal` sends it; SLURM queues the job again
+    term : SIGTERM that comes through to the script; SLURM queues the job again
     kill : SIGKILL of the process
     node : SLURM takes the node for lost
     reboot : the node loses all its processes and starts again
@@ -214,7 +214,7 @@ def test_a_training_that_is_killed_goes_on_by_itself(clone, submit, balls, quiet
     [job] = of_rule("train", "RUNNING")
     if end == "scancel":
         subprocess.run(["scancel", job["JobId"]], check=True)
-    elif end == "limit":
+    elif end == "term":
         subprocess.run(["scancel", "--signal=TERM", job["JobId"]], check=True)
     elif end == "kill":
         numbers = processes(job, ".train.py")
@@ -235,18 +235,17 @@ def test_a_training_that_is_killed_goes_on_by_itself(clone, submit, balls, quiet
         subprocess.run([*node, "state=resume"], check=True)
     assert run.end() == 0, run.text
     assert "resuming at step" in log_of_training(clone)
-    if end in ("limit", "reboot"):
+    if end in ("term", "reboot"):
         assert len(of_rule("train")) == 1, "the same job"
         assert of_rule("train")[0]["Restarts"] == "1"
     assert weights(clone) == quiet(config)
     assert checkpoints(clone) == [MEDIUM["steps"]] and not list(clone.rglob(".writing-*"))
 
 
-@pytest.mark.slow
 def test_the_time_limit_itself(clone, submit, balls):
-    """A job with a limit of three minutes: a checkpoint is written, the job is queued again."""
+    """Ahead of a limit of a minute, with no signal, state is written; the job is queued again."""
     train = {"steps": 1_000_000, "checkpoint_every": 900_000}
-    limit = ["--set-resources", "train:runtime=3", "train:slurm_extra='--signal=TERM@100'"]
+    limit = ["--set-resources", "train:runtime=1"]
     run = submit(clone, balls(train=train), *limit, "--", "results/balls/model")
     wait(lambda: checkpoints(clone), "the checkpoint")
     job = wait(lambda: [j for j in of_rule("train") if j["Restarts"] == "1"], "requeueing")[0]

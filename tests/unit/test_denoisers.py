@@ -294,6 +294,16 @@ def test_devices():
             choose_device({"run": {"device": "cuda"}})
 
 
+def test_an_idle_gpu_is_told(monkeypatch, caplog):
+    """A job that SLURM gave a GPU which torch can't use would be slow for days without a word."""
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.delenv("SLURM_GPUS_ON_NODE", raising=False)
+    assert choose_device({"run": {"device": "auto"}}).type == "cpu" and not caplog.text
+    monkeypatch.setenv("SLURM_GPUS_ON_NODE", "1")
+    assert choose_device({"run": {"device": "auto"}}).type == "cpu"
+    assert "finds no GPU, of which this job was given 1, and takes the CPU" in caplog.text
+
+
 def test_a_flat_folder_loads(tmp_path, model_folder):
     """Older diffusers pipelines have all files in one folder."""
     for part in ("unet", "scheduler"):

@@ -7,8 +7,9 @@ import threading
 import pytest
 import torch
 
+from micro3diff import interruption
 from micro3diff.errors import Interrupted
-from micro3diff.interruption import Checkpoint, requeue, stop, stop_noticed
+from micro3diff.interruption import Checkpoint, requeue, seconds_left, stop, stop_noticed
 
 STATE = {"volume": torch.arange(3.0), "step": 4}
 
@@ -153,3 +154,58 @@ def test_a_refusal_is_told(slurm, caplog):
     with pytest.raises(Interrupted, match="run the same command again"):
         stop("step 3")
     assert "SLURM does not queue the job again: Requested operation is disabled" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("shown", "seconds"),
+    [
+        ("1-02:03:04", 93784),
+        ("23:59:59", 86399),
+        ("2:05", 125),
+        ("0:00", 0),
+        ("UNLIMITED", None),
+        ("NOT_SET", None),
+        ("INVALID", None),
+        ("", None),
+    ],
+)
+def test_seconds_left(slurm, shown, seconds):
+    """As squeue writes the time that is left."""
+    assert seconds_left() is None, "no job of SLURM"
+    slurm(shown)
+    assert seconds_left() == seconds
+
+
+def test_a_time_limit_is_noticed_ahead(slurm, monkeypatch):
+    """Two minutes, in which state is written; later if the limit was extended meanwhile."""
+    now = [0.0]
+    monkeypatch.setattr(interruption.time, "monotonic", lambda: now[0])
+    slurm("10:00")
+    with stop_noticed() as asked:
+        now[0] = 479.0
+        assert not asked()
+        slurm("32:00")  # that far from now on
+        now[0] = 481.0
+        assert not asked()
+        now[0] = 481.0 + 1800
+        slurm("2:00")
+        assert asked()
+
+
+def test_a_short_time_is_used(slurm, monkeypatch):
+    """A job of less than two minutes would stop as soon as it began, for ever."""
+    now = [0.0]
+    monkeypatch.setattr(interruption.time, "monotonic", lambda: now[0])
+    slurm("1:00")
+    with stop_noticed() as asked:
+        now[0] = 40.0
+        assert not asked()
+        slurm("0:14")
+        now[0] = 46.0
+        assert asked()
+
+
+def test_without_a_limit_nothing_stops(slurm):
+    slurm("UNLIMITED")
+    with stop_noticed() as asked:
+        assert not asked()

@@ -185,6 +185,12 @@ def curves_mb(wildcards):
     return max(8000, 1000 + grows)
 
 
+def curves_minutes(wildcards):
+    """Time limit of a job that measures the volumes of a case; at 512^3 one takes some minutes."""
+    voxels = math.prod(MATERIALS[wildcards.material]["reconstruct"]["shape"])
+    return 120 + SAMPLES * voxels // 15_000_000
+
+
 def sampling_mb(wildcards):
     """Memory in MB of a job that makes volumes; on a GPU they lie there."""
     material = dict(wildcards.items()).get("material", SHOWCASE)

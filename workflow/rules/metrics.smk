@@ -33,7 +33,7 @@ rule curves:
         "../../envs/metrics.yaml"
     resources:
         mem_mb=curves_mb,
-        runtime=120,
+        runtime=curves_minutes,
     params:
         how=lambda w: measurement(w.material),
     script:
