@@ -5,7 +5,7 @@
 # make test        runs the tests, but for those that need more than this folder:
 # make test-environments  runs each step in an environment that has only what its file lists
 # make test-slurm  runs the workflow on a SLURM that it starts on this machine (root, Debian)
-# make test-slow   kills jobs at random, waits for a time limit, runs MCRpy: for half an hour
+# make test-slow   kills jobs at random, runs MCRpy: for half an hour
 # make container   writes the recipe of a container with a run's environments, results/container.def
 # make check       runs the linters
 # make benchmarks  measures speed against its bounds

@@ -412,6 +412,15 @@ def test_curves(tmp_path):
         plot_curves(reference, {"evidence": reference}, tmp_path / "none")
 
 
+def test_a_phase_that_has_vanished_keeps_the_colours(tmp_path, monkeypatch):
+    """The material has three phases, whether its volumes have them or not."""
+    seen = []
+    monkeypatch.setattr(volumes, "draw_view", lambda *_, phases, **__: seen.append(phases))
+    plot_harmonizing({"evidence": ball(8)}, tmp_path / "cases", phases=3)
+    plot_gallery([("rock", [ball(8)] * 2), ("sand", [ball(8)])], tmp_path / "gallery", [3, 2])
+    assert seen == [3, 3, 3, 2]
+
+
 def test_directions(tmp_path):
     """A row of panels for each phase, of one volume or of several, also in lengths."""
     volumes = np.random.default_rng(0).integers(0, 3, (3, 8, 8, 8), dtype=np.uint8)
