@@ -100,7 +100,7 @@ CHANGES = {
         {"grains"},
     ),
     "a voxel size of one material": (
-        configuration(grains={"source": {"voxel_size": 2}}),
+        configuration(grains={"source": {"voxel_size": 2, "unit": "nm"}}),
         OF_VOLUMES | {"source", "slices", "train", "sample_2d", "score_2d", "denoisers", "choose"}
         | {"reference", "figure_training", "figure_denoiser"} | FIGURES,
         {"grains"},
