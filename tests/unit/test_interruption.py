@@ -176,33 +176,33 @@ def test_seconds_left(slurm, shown, seconds):
     assert seconds_left() == seconds
 
 
-def test_a_time_limit_is_noticed_ahead(slurm, monkeypatch):
+@pytest.fixture
+def asked_at(slurm, monkeypatch):
+    """Whether a job is asked to stop, by the second and what SLURM says is left then."""
+
+    def ask(*times: tuple[float, str]) -> list[bool]:
+        found, now = [], [0.0]
+        monkeypatch.setattr(interruption.time, "monotonic", lambda: now[0])
+        slurm(times[0][1])
+        with stop_noticed() as asked:
+            for second, left in times:
+                now[0] = second
+                slurm(left)
+                found.append(asked())
+        return found
+
+    return ask
+
+
+def test_a_time_limit_is_noticed_ahead(asked_at):
     """Two minutes, in which state is written; later if the limit was extended meanwhile."""
-    now = [0.0]
-    monkeypatch.setattr(interruption.time, "monotonic", lambda: now[0])
-    slurm("10:00")
-    with stop_noticed() as asked:
-        now[0] = 479.0
-        assert not asked()
-        slurm("32:00")  # that far from now on
-        now[0] = 481.0
-        assert not asked()
-        now[0] = 481.0 + 1800
-        slurm("2:00")
-        assert asked()
+    assert asked_at((0, "10:00"), (479, "2:01"), (481, "1:59")) == [False, False, True]
+    assert asked_at((0, "10:00"), (481, "32:00"), (2281, "2:00")) == [False, False, True]
 
 
-def test_a_short_time_is_used(slurm, monkeypatch):
+def test_a_short_time_is_used(asked_at):
     """A job of less than two minutes would stop as soon as it began, for ever."""
-    now = [0.0]
-    monkeypatch.setattr(interruption.time, "monotonic", lambda: now[0])
-    slurm("1:00")
-    with stop_noticed() as asked:
-        now[0] = 40.0
-        assert not asked()
-        slurm("0:14")
-        now[0] = 46.0
-        assert asked()
+    assert asked_at((0, "1:00"), (40, "0:20"), (46, "0:14")) == [False, False, True]
 
 
 def test_without_a_limit_nothing_stops(slurm):
