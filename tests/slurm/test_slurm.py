@@ -77,11 +77,12 @@ def test_the_profile_alone_sets_the_clusters_own(clone, submit, balls):
         ("# - slurm_partition='cpu'", "- slurm_partition='main'"),
         ("# - constraint='skylake'", "- constraint='big'"),
         ("# set-resources:", "set-resources:"),
-        ("#   train: {slurm_partition: gpu, gpu_model: a100, mem_mb: 32000}",
-         "  train: {slurm_partition: gpu, gpu_model: h100, mem_mb: 32000}"),
-    ]:  # fmt: skip
+        ("gpu_model: a100", "gpu_model: h100"),
+    ]:
         assert comment in text
         text = text.replace(comment, setting)
+    text, rules = re.subn(r"^#   (\w+: \{.*\})$", r"  \1", text, flags=re.MULTILINE)
+    assert rules == 5, "all that ask for a GPU"
     profile.write_text(text)
     run = submit(clone, balls(), "--until", "train")
     assert run.end() == 0, run.text
@@ -90,6 +91,7 @@ def test_the_profile_alone_sets_the_clusters_own(clone, submit, balls):
     assert train["Features"] == source["Features"] == "big"
     assert "h100" in train["TresPerJob"] + train["TRES"]
     assert train["MinMemoryNode"] == "32000M" and source["MinMemoryNode"] == "8000M"
+    assert (train["TimeLimit"], source["TimeLimit"]) == ("12:00:00", "00:30:00")
 
 
 def test_the_profile_sets_the_account(clone, submit, balls, tmp_path, monkeypatch):
