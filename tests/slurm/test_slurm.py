@@ -91,7 +91,7 @@ def test_the_profile_alone_sets_the_clusters_own(clone, submit, balls):
     assert train["Features"] == source["Features"] == "big"
     assert "h100" in train["TresPerJob"] + train["TRES"]
     assert train["MinMemoryNode"] == "32000M" and source["MinMemoryNode"] == "8000M"
-    assert (train["TimeLimit"], source["TimeLimit"]) == ("12:00:00", "00:30:00")
+    assert (train["TimeLimit"], source["TimeLimit"]) == ("12:00:00", "01:00:00")
 
 
 def test_the_profile_sets_the_account(clone, submit, balls, tmp_path, monkeypatch):
