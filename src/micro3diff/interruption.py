@@ -87,12 +87,9 @@ def limit_noticed() -> Callable[[], bool]:
 
 def seconds_left() -> float | None:
     """Seconds to the time limit of the SLURM job that this is in; None where there is none."""
-    job = os.environ.get("SLURM_JOB_ID")
-    if not (job and shutil.which("squeue")):
-        return None
-    shown = _output(["squeue", "--noheader", f"--jobs={job}", "--format=%L"]).strip()
-    found = re.fullmatch(r"(?:(\d+)-)?(?:(\d+):)?(\d+):(\d+)", shown)  # days-hours:minutes:seconds
-    if found is None:  # UNLIMITED, NOT_SET, INVALID
+    # days-hours:minutes:seconds
+    found = re.fullmatch(r"(?:(\d+)-)?(?:(\d+):)?(\d+):(\d+)", _shown_of_job("%L"))
+    if found is None:  # UNLIMITED, NOT_SET, INVALID, or no job
         return None
     days, hours, minutes, seconds = (int(part or 0) for part in found.groups())
     return float(((24 * days + hours) * 60 + minutes) * 60 + seconds)
@@ -107,24 +104,29 @@ def stop(what: str) -> None:
 def requeue() -> bool:
     """Have SLURM queue the job again if this is one that Snakemake submitted and that is running.
 
-    Then it stops ahead of the time limit. A job that was
-    cancelled is not RUNNING any more and stays cancelled. Returns whether SLURM agreed.
+    Then it stops ahead of the time limit. A job that was cancelled is not RUNNING any more and
+    stays cancelled. Returns whether SLURM agreed.
     """
-    job = os.environ.get("SLURM_JOB_ID")
-    if not (job and shutil.which("squeue") and shutil.which("scontrol")):
+    if not shutil.which("scontrol"):
         return False
     # state and comment; the comment of Snakemake's jobs begins with rule_
-    shown = _output(["squeue", "--noheader", f"--jobs={job}", "--format=%T %k"]).split()
+    shown = _shown_of_job("%T %k").split()
     if len(shown) < 2 or shown[0] != "RUNNING" or not shown[1].startswith("rule_"):
         return False
-    done = subprocess.run(["scontrol", "requeue", job], capture_output=True, text=True, check=False)
+    command = ["scontrol", "requeue", os.environ["SLURM_JOB_ID"]]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         logger.warning("SLURM does not queue the job again: %s", done.stderr.strip())
     return done.returncode == 0
 
 
-def _output(command: list[str]) -> str:
-    return subprocess.run(command, capture_output=True, text=True, check=False).stdout
+def _shown_of_job(wanted: str) -> str:
+    """What squeue shows, in its --format, of the SLURM job that this is in; nothing without one."""
+    job = os.environ.get("SLURM_JOB_ID")
+    if not (job and shutil.which("squeue")):
+        return ""
+    command = ["squeue", "--noheader", f"--jobs={job}", f"--format={wanted}"]
+    return subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
 
 
 class Checkpoint:

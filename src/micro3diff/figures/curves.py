@@ -68,14 +68,13 @@ def _draw_cases(axes, curves: Mapping[str, pd.DataFrame], metric: str, scale: fl
     """Draw every case's mean and spread; return a band for the legend, None without any."""
     band = None
     rules = [name.split(",")[0] for name in curves]
+    of_rules = RULE_COLOURS if len({*rules}) == len(rules) else {}  # the same in all figures
     for place, (name, table) in enumerate(curves.items()):
         require_columns(table, ["sample", "metric", "lag", "value"], f"curves of {name}")
         chosen = table[table["metric"] == metric]
         values = chosen.pivot(index="lag", columns="sample", values="value").sort_index()
         lags = values.index.to_numpy() * scale
-        colour = COLOURS[place % len(COLOURS)]
-        if len({*rules}) == len(rules):  # each has its colour in all figures
-            colour = RULE_COLOURS.get(rules[place], colour)
+        colour = of_rules.get(rules[place], COLOURS[place % len(COLOURS)])
         dash = DASHES[place // len(COLOURS) % len(DASHES)]
         axes.plot(lags, values.mean(axis=1), color=colour, linestyle=dash, label=name)
         if values.shape[1] > 1 and place >= len(curves) - MOST_BANDS:
