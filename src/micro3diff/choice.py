@@ -141,7 +141,8 @@ def choose(
     of the specific surface, both held to what isotropy asks for, over up to ``volumes`` volumes
     (see `search`), which are of the same seeds for each setting; of an anisotropic material, of
     which that can't be asked, of S2 and LP alone. A choice that the model's folder brings along is
-    taken, but for what ``settings`` say themselves.
+    taken, but for what ``settings`` say themselves. The volumes are held to the fractions that are
+    asked for or the source's, without scatter, which would hide what the settings do.
 
     The volumes are kept every ``seconds``, so a choice that was killed goes on where it was.
 
@@ -153,6 +154,7 @@ def choose(
         known = read_json(shipped)
         write_json(path, known | {"settings": known["settings"] | fixed})
         return
+    settings = settings | {"natural_scatter": False}
     material = read_material(slices, source)
     how = {"phase": phase, "dimension": resolve_dimension(source["kind"], "auto")}
     how["max_lag"] = min(settings["shape"]) // 2

@@ -123,14 +123,19 @@ def drawn_fractions(fractions: Sequence[float], scatter: float, seed: int) -> li
 
     scatter : see `phases.fraction_scatter`.
 
-    Successive seeds are spread evenly over the distribution (Halton's sequence), so the mean over
-    volumes is nearer to that of the material than that of independent draws.
+    An even seed and the next one deviate by the same to either side, so the mean over such pairs
+    is ``fractions``. Seeds 0 and 1 do not deviate; those that follow are spread evenly over the
+    distribution (Halton's sequence).
     """
     mean = np.array(fractions)
     values, vectors = np.linalg.eigh(np.diag(mean) - np.outer(mean, mean))  # one value is 0
     root = vectors[:, 1:] * np.sqrt(values[1:].clip(0))
-    place = [radical_inverse(seed + 1, base) for base in Halton(len(mean) - 1).base]
-    deviation = scatter * root @ ndtri(place)
+    pair, second = divmod(seed, 2)
+    place = np.full(len(mean) - 1, 0.5)
+    if pair:
+        place = np.array([radical_inverse(pair, base) for base in Halton(len(place)).base])
+        place[0] /= 2  # the other half is that of the second ones
+    deviation = scatter * root @ (-ndtri(place) if second else ndtri(place))
     # cut on both sides alike, so that the mean over the volumes stays that of the material
     deviation = deviation.clip(-0.75 * mean, 0.75 * mean)
     most = mean.argmax()

@@ -98,6 +98,7 @@ def job(tmp_path, model_folder, material, monkeypatch):
 
     def sampled(denoiser, rule, shape, settings, seed):
         assert rule.weight == settings["weight"] and rule.slab == settings["slab"]
+        assert rule.target == [0.423, 0.577]  # the source's, without scatter
         noise = np.random.default_rng(seed).random(shape) + 0.02 * (settings["mend_below"] != 0.6)
         return torch.from_numpy((noise < rule.weight).astype(np.uint8)), {}
 

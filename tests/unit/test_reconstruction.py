@@ -382,6 +382,16 @@ def test_fractions_scatter_as_in_nature():
     assert drawn_fractions([0.7, 0.3], 0.0, 5) == pytest.approx([0.7, 0.3])
 
 
+@pytest.mark.parametrize("fractions", [[0.775, 0.225], [0.5, 0.3, 0.2], [0.9, 0.06, 0.03, 0.01]])
+def test_a_few_volumes_have_the_fractions_of_the_material(fractions):
+    """The first one, and any even number; yet no two pairs are alike."""
+    assert drawn_fractions(fractions, 0.1, 0) == pytest.approx(fractions)
+    drawn = np.array([drawn_fractions(fractions, 0.1, k) for k in range(64)])
+    for count in (2, 4, 8, 64):
+        np.testing.assert_allclose(drawn[:count].mean(0), fractions)
+    assert len(np.unique(drawn[2:].round(9), axis=0)) == 62
+
+
 @pytest.mark.parametrize("fractions", [[0.9915, 0.0085], [0.01, 0.01, 0.98]])
 def test_volumes_of_a_rare_phase_have_its_fraction_on_average(fractions):
     """What can't be less than nothing is not made up for by more elsewhere."""
@@ -402,7 +412,7 @@ def test_the_place_of_a_seed_is_found_without_those_before_it():
     expected = Halton(2, scramble=False).fast_forward(1_000).random(20)
     found = [[radical_inverse(1_000 + k, base) for base in (2, 3)] for k in range(20)]
     np.testing.assert_array_equal(found, expected)
-    assert 0.1 < drawn_fractions([0.775, 0.225], 0.1, 2**31 * 1_000_000)[1] < 0.4
+    assert 0.1 < drawn_fractions([0.775, 0.225], 0.1, 2**31 * 1_000_000 + 3)[1] < 0.4
 
 
 @pytest.mark.parametrize("count", [4, 5, 8])
