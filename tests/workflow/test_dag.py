@@ -199,6 +199,17 @@ def test_large_volumes_ask_for_memory(planner, device, phases, expected):
     assert jobs["figures_12_14"].mem_mb == pytest.approx(17_400, rel=0.02)
 
 
+def test_a_job_that_is_tried_again_asks_for_more_memory(planner):
+    """So that what ran out of it does not run out of it again; time limits stay."""
+    for job in planner.jobs():
+        first = dict(job.resources.items())
+        job.attempt = 2
+        again = dict(job.resources.items())
+        if "mem_mb" in first:
+            assert again["mem_mb"] == 2 * first["mem_mb"], job.rule.name
+        assert again.get("runtime") == first.get("runtime")
+
+
 def test_a_model_takes_the_place_of_training(planner):
     """`model:` replaces `train` by `adopt`; no loss curve is asked of it."""
     (planner.folder / "model").mkdir()

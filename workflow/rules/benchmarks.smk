@@ -22,7 +22,7 @@ rule benchmark_volumes:
     threads: 4
     resources:
         gpu=GPUS,
-        mem_mb=sampling_mb,
+        mem_mb=more_each_attempt(sampling_mb),
         runtime=1440,
     params:
         settings=benchmark_settings,
@@ -44,7 +44,7 @@ rule benchmark_curves:
     conda:
         "../../envs/metrics.yaml"
     resources:
-        mem_mb=curves_mb,
+        mem_mb=more_each_attempt(curves_mb),
         runtime=120,
     params:
         how=lambda w: measurement(w.material),
@@ -64,7 +64,7 @@ rule benchmark_real:
     conda:
         "../../envs/sources.yaml"
     resources:
-        mem_mb=8000,
+        mem_mb=more_each_attempt(8000),
         runtime=60,
     params:
         settings=lambda w: MATERIALS[w.material]["source"],
@@ -87,7 +87,7 @@ rule benchmark_floor:
     conda:
         "../../envs/metrics.yaml"
     resources:
-        mem_mb=8000,
+        mem_mb=more_each_attempt(8000),
         runtime=60,
     params:
         how=lambda w: measurement(w.material),
@@ -109,7 +109,7 @@ rule benchmark_source:
     conda:
         "../../envs/metrics.yaml"
     resources:
-        mem_mb=8000,
+        mem_mb=more_each_attempt(8000),
         runtime=60,
     params:
         how=lambda w: measurement(w.material),
@@ -131,7 +131,7 @@ rule memorisation:
     conda:
         "../../envs/metrics.yaml"
     resources:
-        mem_mb=8000,
+        mem_mb=more_each_attempt(8000),
         runtime=60,
     params:
         axes=lambda w: MATERIALS[w.material]["slices"]["axes"],
@@ -154,7 +154,7 @@ rule benchmark_denoiser:
     conda:
         "../../envs/metrics.yaml"
     resources:
-        mem_mb=8000,
+        mem_mb=more_each_attempt(8000),
         runtime=60,
     params:
         axes=lambda w: MATERIALS[w.material]["slices"]["axes"],

@@ -168,6 +168,15 @@ def reconstruction(wildcards):
     return reconstruction_settings(material, wildcards.plane_rule, int(wildcards.n_h))
 
 
+def more_each_attempt(memory):
+    """Memory in MB, or a function of the wildcards: a job that is tried again asks for more."""
+
+    def asked(wildcards, attempt):
+        return attempt * (memory(wildcards) if callable(memory) else memory)
+
+    return asked
+
+
 def volume_mb(material, bytes_a_voxel=None):
     """Memory in MB that grows with a volume: on a CPU that of its tensors, two phases or more."""
     asked = MATERIALS[material]["reconstruct"]["volume_fraction"]

@@ -22,7 +22,7 @@ rule train:
     threads: 4
     resources:
         gpu=GPUS,
-        mem_mb=16000,
+        mem_mb=more_each_attempt(16000),
         runtime=1440,
     params:
         # start is an input: where it lies decides nothing
@@ -51,7 +51,7 @@ rule adopt:
     conda:
         TORCH
     resources:
-        mem_mb=4000,
+        mem_mb=more_each_attempt(4000),
         runtime=10,
     script:
         "../scripts/adopt.py"
@@ -72,7 +72,7 @@ rule sample_2d:
     threads: 4
     resources:
         gpu=GPUS,
-        mem_mb=16000,
+        mem_mb=more_each_attempt(16000),
         runtime=240,
     params:
         settings=lambda w: MATERIALS[w.material]["check"],
@@ -94,7 +94,7 @@ rule score_2d:
     conda:
         "../../envs/metrics.yaml"
     resources:
-        mem_mb=4000,
+        mem_mb=more_each_attempt(4000),
         runtime=30,
     params:
         settings=lambda w: MATERIALS[w.material]["evaluate"],

@@ -24,7 +24,7 @@ rule truth:
     conda:
         "../../envs/sources.yaml"
     resources:
-        mem_mb=8000,
+        mem_mb=more_each_attempt(8000),
         runtime=60,
     params:
         settings=truth_settings,
@@ -43,7 +43,7 @@ rule truth_samples:
     conda:
         "../../envs/sources.yaml"
     resources:
-        mem_mb=8000,
+        mem_mb=more_each_attempt(8000),
         runtime=60,
     params:
         settings=truth_settings,
@@ -65,7 +65,7 @@ rule directions_reference:
     conda:
         "../../envs/metrics.yaml"
     resources:
-        mem_mb=8000,
+        mem_mb=more_each_attempt(8000),
         runtime=120,
     params:
         max_lag=lambda w: measurement(w.material)["max_lag"],
@@ -86,7 +86,7 @@ rule directions_floor:
     conda:
         "../../envs/metrics.yaml"
     resources:
-        mem_mb=8000,
+        mem_mb=more_each_attempt(8000),
         runtime=120,
     params:
         max_lag=lambda w: measurement(w.material)["max_lag"],
@@ -106,7 +106,7 @@ rule directions_curves:
     conda:
         "../../envs/metrics.yaml"
     resources:
-        mem_mb=8000,
+        mem_mb=more_each_attempt(8000),
         runtime=120,
     params:
         max_lag=lambda w: measurement(w.material)["max_lag"],

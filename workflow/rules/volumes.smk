@@ -16,7 +16,7 @@ rule choose:
     threads: 4
     resources:
         gpu=GPUS,
-        mem_mb=16000,
+        mem_mb=more_each_attempt(16000),
         runtime=480,
     params:
         settings=lambda w: choice_settings(MATERIALS[w.material]),
@@ -45,7 +45,7 @@ rule reconstruct:
     threads: 4
     resources:
         gpu=GPUS,
-        mem_mb=sampling_mb,
+        mem_mb=more_each_attempt(sampling_mb),
         runtime=720,
     params:
         settings=reconstruction,
@@ -74,7 +74,7 @@ rule trace:
     threads: 4
     resources:
         gpu=GPUS,
-        mem_mb=sampling_mb,
+        mem_mb=more_each_attempt(sampling_mb),
         runtime=720,
     params:
         settings=reconstruction_settings(MATERIALS[SHOWCASE], SHOWN_RULE, SHOWN_N_H),
@@ -105,7 +105,9 @@ rule vti:
     conda:
         "../../envs/figures.yaml"
     resources:
-        mem_mb=lambda w: 2000 + volume_mb(w.material, bytes_a_voxel=10),
+        mem_mb=more_each_attempt(
+            lambda w: 2000 + volume_mb(w.material, bytes_a_voxel=10)
+        ),
         runtime=120,
     script:
         "../scripts/vti.py"
