@@ -5,6 +5,7 @@ import logging
 import os
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import torch
 
@@ -18,6 +19,7 @@ from micro3diff.reconstruction import (
     provenance,
     read_material,
     reconstruct,
+    target_fractions,
 )
 from micro3diff.volumes import volume_path
 
@@ -73,7 +75,8 @@ def make_volumes(
             # a half-made volume goes on with the same random numbers and the same code
             wanted = known | {"device": device.type}
             state = Checkpoint(volume.with_suffix(".pt"), wanted, asked, seconds)
-            if _is_made(volume, about, known):
+            target = target_fractions(settings, material, known["seed"])
+            if _is_made(volume, about, known, target):
                 logger.info("%s: kept", volume)
                 state.remove()
             else:
@@ -103,11 +106,13 @@ def _forget(sample: int, runs: Path) -> None:
             table.unlink(missing_ok=True)  # the other job may forget it at the same time
 
 
-def _is_made(volume: Path, about: Path, known: dict) -> bool:
-    """Whether a whole volume is there that was made as ``known``."""
+def _is_made(volume: Path, about: Path, known: dict, target: list[float] | None) -> bool:
+    """Whether a whole volume is there that was made as ``known``, held to the same fractions."""
     if not (volume.exists() and about.exists()):
         return False
     found = read_json(about)
     wanted = decisive(known)
     same = found.keys() >= known.keys() and decisive(found).items() >= wanted.items()
-    return same and found.get("sha256") == sha256_of(volume)
+    held = found.get("target_fractions")
+    same = same and (held == target or (held and target and np.allclose(held, target)))
+    return bool(same) and found.get("sha256") == sha256_of(volume)

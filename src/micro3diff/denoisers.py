@@ -218,6 +218,35 @@ def build_unet(settings: dict, patch: int, phases: int, planes: int = 0) -> UNet
     )
 
 
+def adapt_unet(unet: UNet2DModel, channels: int, planes: int = 0) -> UNet2DModel:
+    """A trained U-Net for images of other ``channels`` (blocks counted in), or of other planes.
+
+    What fits is kept. The layers at both ends, where the channels are others, have random weights.
+    Planes that are to be told apart start alike; where they no longer are, what is told of them is
+    their mean.
+    """
+    config = unet.config
+    if (config.in_channels, config.num_class_embeds or 0) == (channels, planes):
+        return unet
+    how = {"in_channels": channels, "out_channels": channels, "num_class_embeds": planes or None}
+    adapted = UNet2DModel.from_config({**config, **how}).to(unet.device)
+    weights = unet.state_dict()
+    told = weights.pop("class_embedding.weight", None)
+    if told is not None and not planes:
+        bias = "time_embedding.linear_2.bias"  # to which a class is added
+        weights[bias] = weights[bias] + told.mean(0)
+    if planes:
+        embedding = adapted.state_dict()["class_embedding.weight"]
+        fits = told is not None and told.shape == embedding.shape
+        weights["class_embedding.weight"] = told if fits else torch.zeros_like(embedding)
+    new = adapted.state_dict()
+    ends = {k: v for k, v in new.items() if k in weights and v.shape != weights[k].shape}
+    adapted.load_state_dict(weights | ends)
+    if ends:
+        logger.info("the layers at both ends start from random weights: other phases")
+    return adapted
+
+
 def _groups(channels: Sequence[int]) -> int:
     """Groups of the normalisation, of at least 4 channels each where that divides them.
 
@@ -337,17 +366,7 @@ def check_fit(
     `InputError` if its channels do not code the material's phases, or if it tells planes apart
     where they are alike, or the other way round.
     """
-    config = denoiser.unet.config
-    if config.out_channels != config.in_channels:
-        raise InputError(
-            f"model {source}: has {config.in_channels} channels in and {config.out_channels} out, "
-            "expected as many; models that learn their variance are not supported"
-        )
-    if config.num_class_embeds and not denoiser.planes:
-        raise InputError(
-            f"model {source}: was trained with {config.num_class_embeds} classes, which nothing "
-            "here tells it, expected a model without classes"
-        )
+    check_usable(denoiser, source)
     if denoiser.channels != channels_of(phases):
         raise InputError(
             f"model {source}: has {denoiser.channels} image channels, expected "
@@ -363,5 +382,20 @@ def check_fit(
         alike = "are alike" if planes_alike else "differ"
         raise InputError(
             f"model {source}: {knows}, but those of the material {alike} (source.isotropic); use a "
-            "model that was trained on such a material"
+            "model that was trained on such a material, or train on from it (train.start)"
+        )
+
+
+def check_usable(denoiser: Denoiser, source: str | Path) -> None:
+    """`InputError` if nothing here can work with the network of the folder ``source``."""
+    config = denoiser.unet.config
+    if config.out_channels != config.in_channels:
+        raise InputError(
+            f"model {source}: has {config.in_channels} channels in and {config.out_channels} out, "
+            "expected as many; models that learn their variance are not supported"
+        )
+    if config.num_class_embeds and not denoiser.planes:
+        raise InputError(
+            f"model {source}: was trained with {config.num_class_embeds} classes, which nothing "
+            "here tells it, expected a model without classes"
         )

@@ -103,23 +103,16 @@ def inhomogeneity_length(covariance: np.ndarray) -> float:
     return float(1 / min(falls, 1.0))
 
 
-def fraction_scatter(
-    images: np.ndarray, phases: int, covariances: Sequence[np.ndarray], shape: Sequence[int]
-) -> float:
-    """How much the phase fractions of volumes of ``shape`` differ, as images tell.
+def fraction_scatter(covariances: Sequence[np.ndarray], shape: Sequence[int]) -> float:
+    """How much the phase fractions of volumes of ``shape`` differ.
 
     The standard deviation of the fraction p of a phase from volume to volume is this times
-    sqrt(p (1 - p)); 0 is none, 1 that each volume is of one phase. It is measured on images
-    (n, height, width), and brought from their size to that of the volumes by the mean correlation
-    of two points in either, which follows from ``covariances`` along z, y, x (`covariance`) up to
-    where they first vanish. In between the axes the lags are taken on ellipsoids.
+    sqrt(p (1 - p)); 0 is none, 1 that each volume is of one phase. It is the root of the mean
+    correlation of two points of a volume, which follows from ``covariances`` along z, y, x
+    (`covariance`) up to where they first vanish. In between the axes the lags are taken on
+    ellipsoids. (How much slices differ would tell too, but hardly if all are of one small image.)
     """
-    share = np.stack([(images == k).mean((1, 2)) for k in range(phases)])
-    mean = share.mean(1)
-    measured = share.var(1, ddof=1).sum() / (mean * (1 - mean)).sum() if len(images) > 1 else 0.0
-    correlations = _correlations(covariances)
-    image = mean_correlation(correlations[1:], images.shape[1:])
-    return math.sqrt(measured * mean_correlation(correlations, shape) / image)
+    return math.sqrt(mean_correlation(_correlations(covariances), shape))
 
 
 def _correlations(covariances: Sequence[np.ndarray]) -> list[np.ndarray]:

@@ -395,23 +395,19 @@ def best_slab(
     padded[: len(covariance)] = covariance
     covariances = padded[lags]
 
-    def smoothed(std: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        weights = gaussian_weights(lags, std)
+    def smoothed(std: float, rows: slice) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        weights = gaussian_weights(lags[rows], std)
         noise = sigma**2 * (weights**2).sum(1)
-        distortion = (
-            padded[0]
-            - 2 * (weights * covariances).sum(1)
-            + np.einsum("ij,jk,ik->i", weights, covariances, weights)
-        )
-        return weights, noise, distortion
+        own, both = weights * covariances[rows], weights @ covariances * weights
+        return weights, noise, padded[0] - 2 * own.sum(1) + both.sum(1)
 
-    middle = count // 2
+    middle = slice(count // 2, count // 2 + 1)
     costs = {0.0: sigma**2}
     for std in np.arange(0.4, min(8.0, count / 6), 0.2):
-        _, noise, distortion = smoothed(std)
-        costs[std] = noise[middle] + pooled * distortion[middle]
+        _, noise, distortion = smoothed(std, middle)
+        costs[std] = (noise + pooled * distortion).item()
     best = min(costs, key=costs.get)
     if best == 0:
         return None
-    weights, noise, distortion = smoothed(best)
+    weights, noise, distortion = smoothed(best, slice(None))
     return torch.from_numpy(weights), torch.from_numpy(np.sqrt(noise + distortion.clip(0)))

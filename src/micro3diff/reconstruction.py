@@ -18,6 +18,7 @@ from scipy.stats.qmc import Halton
 
 import micro3diff
 from micro3diff import phases, windows
+from micro3diff.config import SEEDS_OF_A_RUN
 from micro3diff.denoisers import Denoiser, load_denoiser
 from micro3diff.errors import InputError
 from micro3diff.files import atomic_path, code_sha256, read_json, sha256_of, write_json
@@ -124,13 +125,13 @@ def drawn_fractions(fractions: Sequence[float], scatter: float, seed: int) -> li
     scatter : see `phases.fraction_scatter`.
 
     An even seed and the next one deviate by the same to either side, so the mean over such pairs
-    is ``fractions``. Seeds 0 and 1 do not deviate; those that follow are spread evenly over the
-    distribution (Halton's sequence).
+    is ``fractions``. The first two of a run (`SEEDS_OF_A_RUN`) do not deviate; those that follow
+    are spread evenly over the distribution (Halton's sequence).
     """
     mean = np.array(fractions)
     values, vectors = np.linalg.eigh(np.diag(mean) - np.outer(mean, mean))  # one value is 0
     root = vectors[:, 1:] * np.sqrt(values[1:].clip(0))
-    pair, second = divmod(seed, 2)
+    pair, second = divmod(seed % SEEDS_OF_A_RUN, 2)
     place = np.full(len(mean) - 1, 0.5)
     if pair:
         place = np.array([radical_inverse(pair, base) for base in Halton(len(place)).base])
@@ -161,7 +162,7 @@ class Material:
 
     fractions : phase fractions of the source.
     covariances : `phases.covariance` of the training slices along z, y and x.
-    images : slices, (n, y, x), from which the scatter of the fractions follows.
+    images : slices, (n, y, x), of whose size the integral range is.
     """
 
     fractions: list[float]
@@ -170,8 +171,7 @@ class Material:
 
     def scatter(self, shape: Sequence[int]) -> float:
         """`phases.fraction_scatter` of volumes of a shape."""
-        count = len(self.fractions)
-        return phases.fraction_scatter(self.images, count, self.covariances, shape)
+        return phases.fraction_scatter(self.covariances, shape)
 
     def integral_range(self) -> float:
         """`phases.integral_range` of slices, the mean over the planes."""

@@ -15,9 +15,10 @@ from diffusers.training_utils import EMAModel
 from micro3diff import phases
 from micro3diff.denoisers import (
     Denoiser,
+    adapt_unet,
     build_scheduler,
     build_unet,
-    check_fit,
+    check_usable,
     load_denoiser,
     memory_format,
     save_denoiser,
@@ -53,8 +54,8 @@ class Trainer:
     settings : the ``train`` section of a material's configuration.
     planes : for each image the number of its plane in `micro3diff.slices.PLANES`; None if all
         planes are alike.
-    start : a denoiser to train on from, with its network, noise schedule and prediction in place of
-        those of the settings; None begins with random weights.
+    start : a denoiser to train on from, with its network (`denoisers.adapt_unet`), noise schedule
+        and prediction in place of those of the settings; None begins with random weights.
     """
 
     def __init__(
@@ -72,13 +73,14 @@ class Trainer:
         self.images = torch.from_numpy(images).to(device)
         self.planes = None if planes is None else torch.from_numpy(planes).to(device)
         torch.manual_seed(settings["seed"])
+        known = 0 if planes is None else len(PLANES)
         if start:
             self.scheduler, self.pixel_block = start.scheduler, start.pixel_block
-            self.unet = start.unet.train().requires_grad_(True)
+            channels = phases.channels_of(n_phases) * self.pixel_block**2
+            self.unet = adapt_unet(start.unet, channels, known).train().requires_grad_(True)
             self.unet.register_to_config(sample_size=images.shape[-1] // self.pixel_block)
         else:
             self.scheduler, self.pixel_block = build_scheduler(settings), settings["pixel_block"]
-            known = 0 if planes is None else len(PLANES)
             self.unet = build_unet(settings, images.shape[-1], n_phases, known)
         self.unet.to(device, memory_format=memory_format(device))
         self.fingerprint = fingerprint(settings, images, planes, start)
@@ -253,7 +255,7 @@ def train(
     A checkpoint is written every ``settings["checkpoint_every"]`` steps and after SIGTERM or
     Ctrl-C, which end in `interruption.Interrupted`; if ``checkpoint_folder`` holds one of the same
     training, it is resumed, the last one included, which is kept. `InputError` if the loss is not
-    finite, or if ``start`` is no model of such slices.
+    finite, or if ``start`` is a model that can't be trained on.
 
     Parameters
     ----------
@@ -266,7 +268,7 @@ def train(
     folder = Path(checkpoint_folder)
     begin = load_denoiser(start, device) if start else None
     if begin:
-        check_fit(begin, start, n_phases, planes_alike=planes is None, grey=threshold is not None)
+        check_usable(begin, start)
         settings = {key: value for key, value in settings.items() if key not in OF_THE_START}
         settings["start"] = "/".join(Path(start).parts[-2:])  # a name for people
     trainer = Trainer(images, n_phases, settings, device, planes, begin)

@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from diffusers import UNet2DModel
 
 from micro3diff import phases, training
 from micro3diff.denoisers import load_denoiser
@@ -31,7 +32,9 @@ class Killed(Exception):
 def run(tmp_path, toy_slices, train_settings, monkeypatch):
     """Train into a folder of tmp_path; killed before the given step if one is given."""
 
-    def run_training(name, kill_at=None, images=toy_slices, n_phases=2, start=None, **settings):
+    def run_training(
+        name, kill_at=None, images=toy_slices, n_phases=2, start=None, planes=None, **settings
+    ):
         update = Trainer.update
 
         def update_or_die(self):
@@ -45,6 +48,7 @@ def run(tmp_path, toy_slices, train_settings, monkeypatch):
                 images,
                 n_phases,
                 train_settings | settings,
+                planes=planes,
                 start=start,
                 model=tmp_path / name / "model",
                 loss_table=tmp_path / name / "loss.csv",
@@ -480,11 +484,51 @@ def test_a_start_that_was_corrected_is_another_start(run, tmp_path, caplog):
     assert "is of other settings or slices and is ignored" in caplog.text
 
 
-def test_a_start_that_does_not_fit(run, tmp_path, toy_slices):
-    """One line, before the first step."""
-    run("one", steps=1)
+@pytest.mark.parametrize("told_apart", [False, True])
+def test_a_start_that_knows_other_planes(run, tmp_path, toy_slices, told_apart):
+    """Its images are what it makes of any plane, or the mean of what it is told of each."""
+    planes = np.arange(len(toy_slices)) % 3
+    run("one", ema=0, steps=30, learning_rate=1e-2, planes=planes if told_apart else None)
+    start = load_denoiser(tmp_path / "one" / "model", precision="fp32")
+    again = {"steps": 1, "learning_rate": 1e-9, "ema": 0}
+    planes = None if told_apart else planes
+    run("two", start=tmp_path / "one" / "model", planes=planes, **again)
+    two = load_denoiser(tmp_path / "two" / "model", precision="fp32")
+    assert list(two.planes) == ([] if told_apart else ["yz", "xz", "xy"])
+    if told_apart:
+        told = start.unet.class_embedding.weight
+        assert told.std(0).max() > 0.1  # planes differ
+        told.data[:] = told.mean(0)
+    noisy = torch.randn(2, 1, 16, 16)
+    for plane in ("yz", "xy"):
+        expected = start(noisy, 1.0, plane)
+        torch.testing.assert_close(two(noisy, 1.0, plane), expected, rtol=0, atol=1e-4)
+
+
+def test_a_start_of_other_phases(run, tmp_path, toy_slices, caplog):
+    """All but the layers at both ends is the start's, and can be trained on."""
+    run("one", steps=20, ema=0, learning_rate=1e-2)
     three = toy_slices.copy()
     three[:, :5] = 2
-    with pytest.raises(InputError, match="has 1 image channels, expected 3 for 3 phases"):
-        run("two", images=three, n_phases=3, start=tmp_path / "one" / "model")
+    again = {"steps": 1, "learning_rate": 1e-9, "ema": 0}
+    with caplog.at_level(logging.INFO):
+        run("two", images=three, n_phases=3, start=tmp_path / "one" / "model", **again)
+    assert "the layers at both ends start from random weights" in caplog.text
+    one, two = (load_denoiser(tmp_path / n / "model", precision="fp32") for n in ("one", "two"))
+    assert (one.channels, two.channels) == (1, 3)
+    others = two.unet.state_dict()
+    differ = {k for k, v in one.unet.state_dict().items() if v.shape != others[k].shape}
+    assert differ == {"conv_in.weight", "conv_out.weight", "conv_out.bias"}
+    for name in set(others) - differ:
+        torch.testing.assert_close(one.unet.state_dict()[name], others[name], rtol=0, atol=1e-6)
+
+
+def test_a_start_that_cannot_be_trained_on(run, tmp_path, toy_slices):
+    """One line, before the first step."""
+    run("one", steps=1)
+    network = UNet2DModel.from_pretrained(tmp_path / "one" / "model" / "unet")
+    network = UNet2DModel.from_config({**network.config, "out_channels": 2})
+    network.save_pretrained(tmp_path / "one" / "model" / "unet")
+    with pytest.raises(InputError, match="has 1 channels in and 2 out, expected as many"):
+        run("two", start=tmp_path / "one" / "model")
     assert not (tmp_path / "two").exists()

@@ -12,6 +12,7 @@ sys.path.insert(0, str(Path(workflow.current_basedir).parents[1] / "src"))
 
 from micro3diff.config import (
     RULES,
+    SEEDS_OF_A_RUN,
     cases,
     check_repeated_keys,
     choice_settings,
@@ -213,9 +214,9 @@ RECONSTRUCTION_INPUTS = {
     "source": "results/{material}/source.json",
 }
 # Seeds of the first volume of each kind; those from which settings are chosen are not reported.
-FIRST_SEED = 1_000_000 * RUN["seed"]
+FIRST_SEED = SEEDS_OF_A_RUN * RUN["seed"]
 SELECTION_SEED = FIRST_SEED + 900_000
-BENCHMARK_SEED = 1_000_000 * BENCHMARK["seed"]
+BENCHMARK_SEED = SEEDS_OF_A_RUN * BENCHMARK["seed"]
 
 
 def choice_of(material, plane_rule):

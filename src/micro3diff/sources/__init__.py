@@ -68,6 +68,7 @@ def load_source(settings: dict) -> Source:
         )
     if kind == "volume" and 1 in labels.shape:
         where = "source.crop" if settings.get("crop") else "source.array: volume"
+        where = "source.coarsen" if settings.get("coarsen", 1) > 1 else where
         raise InputError(
             f"{where}: leaves a single slice, of shape {labels.shape}, which is no volume; use "
             "more of the volume, or give the slice as an image, as source.path"
@@ -274,8 +275,9 @@ def _coarsened(labels: "np.ndarray", factor: int, kind: str, path: Path) -> "np.
 def coarsened(labels: "np.ndarray", factor: int, single: bool = True) -> "np.ndarray":
     """Blocks of ``factor`` pixels or voxels a side become one, of the phase that most of it is.
 
-    A tie goes to the lower label; what is left at the far ends is cut off. ``single`` False is a
-    stack of images (n, height, width).
+    A tie goes to the label of the block's first pixel, which favours no phase; among others, to the
+    lowest. What is left at the far ends is cut off. ``single`` False is a stack of images (n,
+    height, width).
     """
     import numpy as np
 
@@ -286,13 +288,16 @@ def coarsened(labels: "np.ndarray", factor: int, single: bool = True) -> "np.nda
         slice(s // factor * factor) if k in axes else slice(None)
         for k, s in enumerate(labels.shape)
     )
+    first = labels[whole][
+        tuple(slice(None, None, factor if k in axes else 1) for k in range(labels.ndim))
+    ]
     counts = []
     for phase in range(int(labels.max()) + 1):
-        count = (labels[whole] == phase).astype(np.uint16)
+        count = (labels[whole] == phase).astype(np.uint32) * 2
         for axis in axes:
             shape = (*count.shape[:axis], -1, factor, *count.shape[axis + 1 :])
             count = count.reshape(shape).sum(axis + 1)
-        counts.append(count)
+        counts.append(count + (first == phase))
     return np.argmax(counts, axis=0).astype(np.uint8)
 
 
