@@ -293,6 +293,22 @@ def test_load_source_of_a_file(tmp_path):
     assert source.origin["fractions"] == pytest.approx([1 - VOLUME.mean(), VOLUME.mean()])
 
 
+def test_a_crop_of_all_images_of_a_folder(tmp_path):
+    """As of one image, without their number: an information bar, say."""
+    images = np.random.default_rng(0).integers(0, 2, (3, 20, 16)).astype(np.uint8)
+    for number, image in enumerate(images):
+        Image.fromarray(255 * image).save(tmp_path / f"{number}.png")
+    source = load_source({"path": tmp_path, "crop": [[0, 15], [2, 16]]})
+    assert np.array_equal(source.labels, images[:, :15, 2:])
+
+
+def test_a_volume_that_coarsening_makes_a_slice_of(tmp_path):
+    """The error names what made it one."""
+    np.save(tmp_path / "rock.npy", np.random.default_rng(0).integers(0, 2, (9, 80, 90)))
+    with pytest.raises(InputError, match="source.coarsen: leaves a single slice, of shape"):
+        load_source({"path": tmp_path / "rock.npy", "coarsen": 9})
+
+
 def test_a_crop_that_leaves_a_slice_is_no_volume(tmp_path):
     """It has no lags along its thin side: better said before the training than after it."""
     np.save(tmp_path / "rock.npy", VOLUME)

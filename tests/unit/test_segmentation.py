@@ -59,7 +59,9 @@ def test_labels_of_another_array_are_its_phases():
     """By their values; as many of other numbers by rank; more are refused, as one has no phase."""
     array = np.array([[1, 1, 2], [2, 1, 2]])
     known = {"segmentation": "none", "values": [0, 1, 2]}
-    assert to_labels(array, known)[0].tolist() == array.tolist()
+    for phases in ({}, {"phases": 3}):  # phase 0 is there, but not in this array
+        assert to_labels(array, known | phases)[0].tolist() == array.tolist()
+    assert to_labels(array - 1, known | {"phases": 3})[0].max() == 1  # phase 2 is not
     known["values"] = [0, 255]
     assert to_labels(array, known)[0].tolist() == (array - 1).tolist()
     with pytest.raises(InputError, match=r"has the labels \[0\], expected those of the source"):

@@ -128,7 +128,10 @@ def _read(path: Path, settings: dict, key: str = "source.path") -> tuple["np.nda
 
     array = read_array(path, key)
     kind = kind_of(path, array.ndim, settings.get("array") or "auto")
-    array = _crop(array, settings.get("crop"))
+    crop = settings.get("crop")
+    if crop and kind == "stack" and len(crop) == array.ndim - 1:
+        crop = [[0, len(array)], *crop]  # of all images alike
+    array = _crop(array, crop)
     labels, segmentation = to_labels(array, settings, name=str(path))
     if settings.get("grey"):
         labels, known = _greys(array, segmentation, path)

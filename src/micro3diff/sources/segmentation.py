@@ -50,7 +50,10 @@ def to_labels(array: np.ndarray, settings: dict, name: str = "source") -> tuple[
     if settings.get("select") is not None:
         labels = _selected(labels, values, settings["select"], name)
         record["select"] = settings["select"]
-    _check_phases(labels, record["values"], settings.get("phases"), name)
+    found = int(labels.max()) + 1
+    if settings.get("values") is not None and settings.get("select") is None:
+        found = len(record["values"])  # one phase of the other array may be missing here
+    _check_phases(found, record["values"], settings.get("phases"), name)
     return labels, record
 
 
@@ -138,8 +141,7 @@ def _selected(labels, values, select, name) -> np.ndarray:
     return np.isin(values, wanted).astype(np.uint8)[labels]
 
 
-def _check_phases(labels, values, phases, name) -> None:
-    found = int(labels.max()) + 1
+def _check_phases(found, values, phases, name) -> None:
     if phases is not None and found != phases:
         raise InputError(
             f"{name}: found {found} phases (values {values}), but source.phases is {phases}; "
