@@ -1,5 +1,6 @@
 """The volumes of a job: what is there is kept, unless it is not whole or of something else."""
 
+import json
 import os
 import signal
 
@@ -81,6 +82,18 @@ def test_more_volumes_are_made_and_no_others(job):
     assert volume_path(job.folder / "x", 0).stat().st_mtime_ns == before
     volume_path(job.folder / "x", 2).unlink()
     assert job(4) == [12] and job(3) == []
+
+
+def test_a_volume_of_other_fractions_is_made_again(job):
+    """As older code drew them, of a pair whose other one would not go with it."""
+    assert len(job(3)) == 3
+    about = volume_path(job.folder / "x", 1).with_suffix(".json")
+    known = json.loads(about.read_text())
+    nearly = [fraction * (1 + 1e-12) for fraction in known["target_fractions"]]
+    about.write_text(json.dumps(known | {"target_fractions": nearly}))  # of another processor
+    assert job(3) == []
+    about.write_text(json.dumps(known | {"target_fractions": [0.7, 0.3]}))
+    assert job(3) == [11]
 
 
 def test_a_volume_is_kept_when_fewer_slices_go_through_the_network(job, monkeypatch):

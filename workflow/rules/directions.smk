@@ -107,7 +107,7 @@ rule directions_curves:
         "../../envs/metrics.yaml"
     resources:
         mem_mb=more_each_attempt(8000),
-        runtime=lambda w: 2 * curves_minutes(w),  # of every phase,
+        runtime=lambda w: 2 * curves_minutes(w),
     params:
         max_lag=lambda w: measurement(w.material)["max_lag"],
     script:

@@ -68,7 +68,7 @@ def load_source(settings: dict) -> Source:
         )
     if kind == "volume" and 1 in labels.shape:
         where = "source.crop" if settings.get("crop") else "source.array: volume"
-        where = "source.coarsen" if settings.get("coarsen", 1) > 1 else where
+        where = "source.coarsen" if (settings.get("coarsen") or 1) > 1 else where
         raise InputError(
             f"{where}: leaves a single slice, of shape {labels.shape}, which is no volume; use "
             "more of the volume, or give the slice as an image, as source.path"
