@@ -28,7 +28,6 @@ PAPER_CASES = {"alternate": [0, 1, 3, 5, 10]}
 DEFAULT_CASES = {"evidence": [0]}
 SAFE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 SAFE_PATH = re.compile(r"[\w./~+-]+")  # as a word of a shell
-SEEDS_OF_A_RUN = 1_000_000  # the first volume's seed is `run.seed` times this
 # Folders of results/ that are no material's.
 RESERVED_NAMES = ("benchmarks", "downloads", "figures", "logs", "report", "tables")
 

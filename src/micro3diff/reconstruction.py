@@ -17,8 +17,7 @@ from scipy.special import ndtri
 from scipy.stats.qmc import Halton
 
 import micro3diff
-from micro3diff import phases, windows
-from micro3diff.config import SEEDS_OF_A_RUN
+from micro3diff import SEEDS_OF_A_RUN, phases, windows
 from micro3diff.denoisers import Denoiser, load_denoiser
 from micro3diff.errors import InputError
 from micro3diff.files import atomic_path, code_sha256, read_json, sha256_of, write_json

@@ -10,9 +10,9 @@ from pathlib import Path
 # the Snakefile's folder, also when this workflow is a module of another one
 sys.path.insert(0, str(Path(workflow.current_basedir).parents[1] / "src"))
 
+from micro3diff import SEEDS_OF_A_RUN
 from micro3diff.config import (
     RULES,
-    SEEDS_OF_A_RUN,
     cases,
     check_repeated_keys,
     choice_settings,
