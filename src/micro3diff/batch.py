@@ -112,7 +112,8 @@ def _is_made(volume: Path, about: Path, known: dict, target: list[float] | None)
         return False
     found = read_json(about)
     wanted = decisive(known)
-    same = found.keys() >= known.keys() and decisive(found).items() >= wanted.items()
+    if not (found.keys() >= known.keys() and decisive(found).items() >= wanted.items()):
+        return False
     held = found.get("target_fractions")
-    same = same and (held == target or (held and target and np.allclose(held, target)))
-    return bool(same) and found.get("sha256") == sha256_of(volume)
+    alike = held == target if None in (held, target) else np.allclose(held, target)
+    return alike and found.get("sha256") == sha256_of(volume)

@@ -230,16 +230,15 @@ def adapt_unet(unet: UNet2DModel, channels: int, planes: int = 0) -> UNet2DModel
         return unet
     how = {"in_channels": channels, "out_channels": channels, "num_class_embeds": planes or None}
     adapted = UNet2DModel.from_config({**config, **how}).to(unet.device)
-    weights = unet.state_dict()
+    weights, new = unet.state_dict(), adapted.state_dict()
     told = weights.pop("class_embedding.weight", None)
     if told is not None and not planes:
         bias = "time_embedding.linear_2.bias"  # to which a class is added
         weights[bias] = weights[bias] + told.mean(0)
     if planes:
-        embedding = adapted.state_dict()["class_embedding.weight"]
+        embedding = new["class_embedding.weight"]
         fits = told is not None and told.shape == embedding.shape
         weights["class_embedding.weight"] = told if fits else torch.zeros_like(embedding)
-    new = adapted.state_dict()
     ends = {k: v for k, v in new.items() if k in weights and v.shape != weights[k].shape}
     adapted.load_state_dict(weights | ends)
     if ends:

@@ -67,8 +67,10 @@ def load_source(settings: dict) -> Source:
             "source: found neither path, url, planes nor generator, expected one of them"
         )
     if kind == "volume" and 1 in labels.shape:
-        where = "source.crop" if settings.get("crop") else "source.array: volume"
-        where = "source.coarsen" if (settings.get("coarsen") or 1) > 1 else where
+        if (settings.get("coarsen") or 1) > 1:
+            where = "source.coarsen"
+        else:
+            where = "source.crop" if settings.get("crop") else "source.array: volume"
         raise InputError(
             f"{where}: leaves a single slice, of shape {labels.shape}, which is no volume; use "
             "more of the volume, or give the slice as an image, as source.path"
