@@ -203,18 +203,28 @@ def _crops(planes: np.ndarray, patch: int, count: int | None, rng) -> np.ndarray
     """``count`` squares, or one of every plane if None, in the order of the planes.
 
     Each plane has as many as the others. A square lies around a pixel of its plane, moved inside
-    where it would stick out: with all first corners alike, what is at the edges of a small image
-    would hardly be seen. The pixels are spread evenly (Halton's sequence), so that the phase
-    fractions of the squares depend little on the seed.
+    where it would stick out, into the first or last few corners: with all corners alike, what is at
+    the edges of a small image would hardly be seen, and with one corner for all that would stick
+    out, many squares were the same. The pixels are spread evenly (Halton's sequence), so that the
+    phase fractions of the squares depend little on the seed.
     """
     sides = np.array(planes.shape[1:])
-    free = sides - patch
     count = len(planes) if count is None else count
-    if count > (places := len(planes) * int(np.prod(free + 1))):
+    if count > (places := len(planes) * int(np.prod(sides - patch + 1))):
         logger.warning("slices.count: %d asked for, but only %d differ", count, places)
     chosen = np.sort(np.resize(rng.permutation(len(planes)), count))
-    pixels = (Halton(2, rng=rng).random(count) * sides).astype(int)
-    corners = np.clip(pixels - patch // 2, 0, free)
+    pixels = Halton(2, rng=rng).random(count) * sides
+    corners = np.stack([_first(*axis, patch) for axis in zip(pixels.T, sides, strict=True)], axis=1)
     return np.stack(
         [planes[k, y : y + patch, x : x + patch] for k, (y, x) in zip(chosen, corners, strict=True)]
     )
+
+
+def _first(pixels: np.ndarray, side: int, patch: int) -> np.ndarray:
+    """First pixels of squares around ``pixels`` of one axis; a sixteenth of a square at either end
+    takes those that would stick out."""
+    places = side - patch + 1
+    end = min(patch // 16, places / 2)
+    known = [0, patch / 2, side - patch / 2, side]
+    first = np.interp(pixels, known, [0, end, places - end, places]).astype(int)
+    return np.minimum(first, places - 1)  # where the plane is as wide as a square, all are at 0
