@@ -147,7 +147,7 @@ def direction_floor(
     the last says what was drawn from. NaN where there is a single sample.
     """
     curves = measure_directions(real.labels(), real.kind, phases=phases, max_lag=max_lag)
-    drawn = len(real.samples) if real.is_the_source else count
+    drawn = real.drawn(count)
     said = f"{len(real.samples)} {'overlapping ' * real.overlapping}{_SAMPLES[real.kind]}"
     rows = []
     for key, own, values in _matched(reference, curves):

@@ -12,7 +12,7 @@ from micro3diff.benchmark import denoisers, errors, memorisation
 from micro3diff.benchmark.real import Real, cut_real, read_real, write_real
 from micro3diff.evaluation import curve_table, curve_values, score_images
 from micro3diff.metrics import error_rate, specific_surface, two_point_correlation
-from micro3diff.slices import TRANSFORMS
+from micro3diff.slices import PLANES, TRANSFORMS
 from micro3diff.sources import Source, load_source, settings_like
 from micro3diff.volumes import read_labels, volume_path
 
@@ -233,6 +233,17 @@ def test_tiles_of_an_image(tmp_path):
         np.testing.assert_array_equal(tile, image[y : y + 8, x : x + 8])
     large = cut_real({"crop": None}, tmp_path / "image.tif", [64] * 3, 64)
     np.testing.assert_array_equal(large.samples[0], image)
+
+
+def test_a_large_image_has_the_floor_of_all_its_tiles(tmp_path):
+    """200 tiles are kept, but as many drawn as there are: a large image tells more than they do."""
+    np.save(tmp_path / "image.npy", random_labels(8 * 16, 8 * 16))
+    real = cut_real({"crop": None}, tmp_path / "image.npy", [8] * 3, 8)
+    assert real.samples.shape == (200, 8, 8) and real.drawn(25) == 256
+    write_real(tmp_path / "real.npz", real)
+    assert read_real(tmp_path / "real.npz").drawn(25) == 256
+    planes = {plane: str(tmp_path / "image.npy") for plane in PLANES}
+    assert cut_real({"planes": planes}, None, [8] * 3, 8).drawn(25) == 256
 
 
 @pytest.mark.parametrize("coarsen", [1, 2])

@@ -490,6 +490,7 @@ def test_samplers(tmp_path, volumes):
             "rule": rule,
             "n_h": n_h,
             "passes": passes,
+            "seconds": 0.25 * passes,
             "metric": metric,
             "error_percent": 5.0 + k,
             "ci_low": np.nan if volumes == 1 else 5.5 + k,
@@ -508,10 +509,10 @@ def test_samplers(tmp_path, volumes):
         samplers.plot_samplers(pd.DataFrame(rows).drop(columns="floor_high"), tmp_path / "none")
 
 
-def test_cases_of_a_higher_floor_are_hollow(tmp_path, monkeypatch):
+def test_cases_of_fewer_volumes_are_hollow(tmp_path, monkeypatch):
     """The band is the floor of the most volumes, which a case of a single one needn't keep to."""
     shared = {"rule": "alternate", "n_h": 0, "metric": "S2", "ci_low": np.nan, "ci_high": np.nan}
-    shared |= {"error_percent": 5.0, "model2d_percent": np.nan}
+    shared |= {"error_percent": 5.0, "model2d_percent": np.nan, "seconds": 5.0}
     cases = [(10, 25, 4.0), (30, 1, 4.0), (90, 1, 9.0)]  # the second: tiles of an image
     table = pd.DataFrame(
         [shared | {"passes": p, "n_volumes": n, "floor_high": floor} for p, n, floor in cases]
@@ -519,13 +520,14 @@ def test_cases_of_a_higher_floor_are_hollow(tmp_path, monkeypatch):
     kept = []
     monkeypatch.setattr(samplers, "save", lambda figure, _: kept.append(figure))
     samplers.plot_samplers(table, tmp_path / "samplers")
-    samplers.plot_samplers(table[:2], tmp_path / "samplers")
+    samplers.plot_samplers(table[:1], tmp_path / "samplers")
     lines = kept[0].axes[0].get_lines()
+    assert kept[1].axes[0].child_axes[0].get_xlabel() == "Time (s), 0.5 s a pass"
     hollow = [line for line in lines if line.get_markerfacecolor() == "white"]
-    assert [list(line.get_xdata()) for line in hollow] == [[90]]
+    assert [list(line.get_xdata()) for line in hollow] == [[30, 90]]
     names = [[text.get_text() for text in f.legends[0].get_texts()][1:] for f in kept]
     assert names == [
-        ["real volumes, 97.5 %", "fewer than 25 volumes, higher floor"],
+        ["real volumes, 97.5 %", "fewer than 25 volumes"],
         ["real volumes, 97.5 %"],
     ]
 

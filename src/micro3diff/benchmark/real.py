@@ -34,12 +34,14 @@ class Real:
         (image, y, x), negative before its crop, in voxels of the samples; (n, 0) for samples that
         were generated anew and for planes
     overlapping: whether samples share voxels, so that they differ less than others would
+    of: how many disjoint samples the source has, where ``samples`` are `MOST` of them; otherwise 0
     """
 
     kind: str
     samples: np.ndarray
     corners: np.ndarray
     overlapping: bool = False
+    of: int = 0
 
     @property
     def is_the_source(self) -> bool:
@@ -48,7 +50,7 @@ class Real:
 
     def drawn(self, count: int) -> int:
         """How many samples make a floor for ``count`` volumes; of images, all that there are."""
-        return len(self.samples) if self.is_the_source else count
+        return max(self.of, len(self.samples)) if self.is_the_source else count
 
     def labels(self) -> Iterator[np.ndarray | dict[str, np.ndarray]]:
         """Each sample as the labels of a `Source` of this kind."""
@@ -130,9 +132,10 @@ def _cut(source: Source, crop: list | None, shape: list[int], kind: str, fewest:
     ]
     corners = np.stack(np.meshgrid(*grid, indexing="ij"), axis=-1).reshape(math.prod(counts), 3)
     overlapping = len(corners) < fewest and tuple(sides) != labels.shape
+    of = len(corners) if len(corners) > MOST else 0
     if overlapping:
         corners = _places(labels.shape, sides)
-    elif len(corners) > MOST:
+    elif of:
         chosen = np.random.default_rng(0).choice(len(corners), MOST, replace=False)
         corners = corners[np.sort(chosen)]
     blocks = [
@@ -144,7 +147,7 @@ def _cut(source: Source, crop: list | None, shape: list[int], kind: str, fewest:
     origin = np.array([0] * (3 - len(starts)) + starts) / source.origin.get("coarsen", 1)
     # rounded towards the crop's first voxel, since a block that shares part of one still overlaps
     corners = np.trunc(corners - origin).astype(int)
-    return Real(kind, samples[:, 0] if kind == "image" else samples, corners, overlapping)
+    return Real(kind, samples[:, 0] if kind == "image" else samples, corners, overlapping, of)
 
 
 def _places(shape: tuple[int, ...], sides: list[int]) -> np.ndarray:
@@ -160,13 +163,15 @@ def _tiles_of_planes(source: Source, patch: int) -> Real:
     shapes = [image.shape for image in source.labels.values()]
     side = min(patch, *(min(shape) for shape in shapes))
     rng = np.random.default_rng(0)
-    tiles = [
-        rng.permutation(_cut(Source(image, "image"), None, [1, side, side], "image").samples)
-        for image in (source.labels[plane] for plane in PLANES)
+    cut = [
+        _cut(Source(source.labels[plane], "image"), None, [1, side, side], "image")
+        for plane in PLANES
     ]
+    tiles = [rng.permutation(real.samples) for real in cut]
     count = min(map(len, tiles))
     samples = np.stack([of_plane[:count] for of_plane in tiles], axis=1)
-    return Real("planes", samples, np.empty((count, 0), int))
+    of = min(max(real.of, len(real.samples)) for real in cut)
+    return Real("planes", samples, np.empty((count, 0), int), of=of if of > count else 0)
 
 
 def write_real(path: str | os.PathLike, real: Real) -> None:
@@ -179,5 +184,5 @@ def write_real(path: str | os.PathLike, real: Real) -> None:
 def read_real(path: str | os.PathLike) -> Real:
     """Read what `write_real` wrote."""
     with np.load(Path(path)) as kept:
-        overlapping = bool(kept.get("overlapping", False))
-        return Real(str(kept["kind"]), kept["samples"], kept["corners"], overlapping)
+        overlapping, of = bool(kept.get("overlapping", False)), int(kept.get("of", 0))
+        return Real(str(kept["kind"]), kept["samples"], kept["corners"], overlapping, of)

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
-from matplotlib.ticker import LogLocator, NullFormatter
+from matplotlib.ticker import FixedLocator, LogLocator, NullFormatter, NullLocator
 
 from micro3diff.figures.style import (
     BLACK,
@@ -21,8 +21,9 @@ from micro3diff.figures.style import (
 )
 
 HOLLOW = {"markerfacecolor": "white"}
+TICKS = [0, 1, 3, 10, 30, 100]  # percent; up to 1 the axis is linear, beyond logarithmic
 COLUMNS = [
-    "rule", "n_h", "passes", "metric", "error_percent", "ci_low", "ci_high", "n_volumes",
+    "rule", "n_h", "passes", "seconds", "metric", "error_percent", "ci_low", "ci_high", "n_volumes",
     "floor_high", "model2d_percent",
 ]  # fmt: skip
 LABELS = {
@@ -40,8 +41,9 @@ def plot_samplers(table: pd.DataFrame, paths, title: str | None = None) -> None:
     """Draw ``samplers.csv`` of one material: a panel for each metric, a line for each rule and n_h.
 
     Bars are the 95 % intervals. The grey band reaches up to ``floor_high`` of the most volumes;
-    points of fewer, whose floor is higher, are hollow. The dashed line is the error of the 2D
-    denoiser's own images, where it was measured.
+    points of fewer, whose floor may be higher, are hollow. The dashed line is the error of the 2D
+    denoiser's own images, where it was measured. The upper axes tell the time: the passes times the
+    median over the cases of what one took.
     """
     require_columns(table, COLUMNS, "table of samplers")
     table = table.sort_values("passes")
@@ -61,22 +63,34 @@ def plot_samplers(table: pd.DataFrame, paths, title: str | None = None) -> None:
             reach = np.clip(np.nan_to_num([height - low, high - height]), 0, None)
             look = _look(names, name)
             axes.errorbar(line["passes"], height, reach, capsize=2, elinewidth=0.7, **look)
-            few = line["floor_high"].gt(band).to_numpy()
+            few = line["n_volumes"].lt(most).to_numpy()
             axes.plot(line["passes"][few], height[few], ls="none", zorder=3, **look | HOLLOW)
         _draw_bounds(axes, rows, band)
         axes.xaxis.set_major_locator(LogLocator(subs=(1, 3)))
         axes.xaxis.set_major_formatter("{x:g}")
         axes.xaxis.set_minor_formatter(NullFormatter())
         axes.set_ylabel(label)
-        axes.set_ylim(bottom=0)
+        axes.set_yscale("symlog", linthresh=1, linscale=0.5)
+        most_percent = max(10, rows["error_percent"].max(), rows["ci_high"].max())
+        axes.set_ylim(
+            -0.15, 1.2 * next((tick for tick in TICKS if tick > most_percent), most_percent)
+        )
+        axes.yaxis.set_major_locator(FixedLocator(TICKS))
+        axes.yaxis.set_minor_locator(NullLocator())
+        axes.yaxis.set_major_formatter("{x:g}")
     for axes in panels[1]:
         axes.set_xlabel("Network passes a volume")
+    seconds = (table["seconds"] / table["passes"]).median()
+    for axes in panels[0]:
+        time = axes.secondary_xaxis("top", functions=(lambda p: seconds * p, lambda s: s / seconds))
+        time.xaxis.set_minor_formatter(NullFormatter())
+        time.xaxis.set_major_formatter("{x:g}")
+        time.set_xlabel(f"Time (s), {seconds:.2g} s a pass")
     handles = [Line2D([], [], label=case_name(*name), **_look(names, name)) for name in names]
     handles.append(Patch(color=GREY, alpha=0.4, lw=0, label="real volumes, 97.5 %"))
-    bands = table.groupby("metric")[COLUMNS].apply(_band)
-    if table["floor_high"].gt(table["metric"].map(bands)).any():
+    if table["n_volumes"].lt(most).any():
         few = {"color": GREY, "marker": "o", "ls": "none"} | HOLLOW
-        handles.append(Line2D([], [], label=f"fewer than {most} volumes, higher floor", **few))
+        handles.append(Line2D([], [], label=f"fewer than {most} volumes", **few))
     if table["model2d_percent"].notna().any():
         handles.append(Line2D([], [], color=BLACK, ls="--", lw=0.8, label="2D denoiser"))
     figure.legend(handles=handles, loc="outside lower center", ncols=5)
