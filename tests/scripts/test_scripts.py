@@ -654,7 +654,12 @@ def samplers(folder, benchmark_case, floor, scores) -> Path:
         scores=[scores],
     )
     case = {"material": "balls", "rule": "evidence", "n_h": 0, "steps": 3, "n_boot": 50}
-    run("benchmark_table", inputs, Files(path), cases=[case])
+    run(
+        "benchmark_table",
+        inputs,
+        Files(samplers=path, singles=path.with_name("singles.csv")),
+        cases=[case],
+    )
     return path
 
 
@@ -694,6 +699,9 @@ def test_samplers_follow_the_contract(samplers):
         table["floor_percent"] < table["floor_high"]
     ).all()
     assert table["model2d_percent"].notna().tolist() == [True, True, False, False, False, False]
+    singles = pd.read_csv(samplers.with_name("singles.csv"))
+    assert list(singles["metric"]) == list(table["metric"])
+    assert (singles["min_percent"] <= singles["median_percent"]).all()
 
 
 def test_a_source_is_held_to_the_known_volume(tmp_path, source, floor, material):

@@ -165,6 +165,11 @@ def test_sampler_table_has_the_contract_columns():
     surface = np.mean([specific_surface(v) for v in made])
     expected = 100 * abs(surface / specific_surface(source) - 1)
     assert rows["specific_surface"] == pytest.approx(expected)
+    singles = errors.single_table([case]).set_index("metric").loc["volume_fraction"]
+    each = sorted(100 * abs(v.mean() / source.mean() - 1) for v in made)
+    assert singles["first_percent"] == pytest.approx(100 * abs(made[0].mean() / source.mean() - 1))
+    found = singles[["min_percent", "median_percent", "max_percent"]].tolist()
+    assert found == pytest.approx([each[0], np.mean(each[1:3]), each[3]])
 
 
 # Real samples

@@ -201,7 +201,8 @@ rule benchmark_table:
         ],
         scores=[f"results/{case['material']}/check_2d.csv" for case in BENCHMARK_CASES],
     output:
-        "results/benchmarks/samplers.csv",
+        samplers="results/benchmarks/samplers.csv",
+        singles="results/benchmarks/singles.csv",
     log:
         "results/logs/benchmarks/samplers.log",
     localrule: True
@@ -221,7 +222,7 @@ rule benchmark_table:
 
 rule benchmark_figure:
     input:
-        rules.benchmark_table.output[0],
+        rules.benchmark_table.output.samplers,
     output:
         "results/benchmarks/{material}.png",
     log:

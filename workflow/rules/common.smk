@@ -393,7 +393,7 @@ def benchmark_results(wildcards):
                 "source.isotropic), expected a material that is alike in all: leave it out of "
                 "run.materials, and run `snakemake directions` for its errors along each axis"
             )
-    tables = ["samplers.csv", "denoisers.csv", "memorisation.csv"]
+    tables = ["samplers.csv", "singles.csv", "denoisers.csv", "memorisation.csv"]
     tables += ["sources.csv"] if KNOWN_IN_3D else []
     names = [*tables, *(f"{name}.png" for name in MATERIALS)]
     return [f"results/benchmarks/{name}" for name in names]

@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from micro3diff.benchmark.errors import TABLES, SamplerCase, sampler_table
+from micro3diff.benchmark.errors import TABLES, SamplerCase, sampler_table, single_table
 from micro3diff.evaluation import write_table
 from micro3diff.logs import configure_logging
 
@@ -14,4 +14,5 @@ if __name__ == "__main__":
         SamplerCase(**names, **dict(zip(TABLES, map(pd.read_csv, paths), strict=True)))
         for names, *paths in zip(snakemake.params.cases, *columns, strict=True)
     ]
-    write_table(snakemake.output[0], sampler_table(cases))
+    write_table(snakemake.output.samplers, sampler_table(cases))
+    write_table(snakemake.output.singles, single_table(cases))

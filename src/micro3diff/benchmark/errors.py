@@ -26,6 +26,10 @@ SAMPLER_COLUMNS = [
     "material", "rule", "n_h", "steps", "passes", "seconds", "metric", "error_percent", "ci_low",
     "ci_high", "n_volumes", "floor_percent", "floor_high", "model2d_percent",
 ]  # fmt: skip
+SINGLE_COLUMNS = [
+    "material", "rule", "n_h", "steps", "metric", "n_volumes", "first_percent", "median_percent",
+    "min_percent", "max_percent",
+]  # fmt: skip
 TABLES = ("runs", "curves", "reference", "floors", "scores")  # of a `SamplerCase`
 FLOOR_DRAWS = 4000
 
@@ -212,3 +216,20 @@ def sampler_table(cases: Iterable[SamplerCase]) -> pd.DataFrame:
                 }
             )
     return pd.DataFrame(rows, columns=SAMPLER_COLUMNS)
+
+
+def single_table(cases: Iterable[SamplerCase]) -> pd.DataFrame:
+    """How far off each volume is by itself, in percent: what a user of one volume may expect.
+
+    The mean of several volumes has less error than one of them. Columns: those of `SINGLE_COLUMNS`:
+    the error of the first volume, whose seed is the same in every case, and the median, least and
+    largest of all.
+    """
+    rows = []
+    for case in cases:
+        for metric, (name, error) in ERRORS.items():
+            own = curve_values(case.reference, name)[0]
+            found = error(own, curve_values(case.curves, name))
+            numbers = [len(found), found[0], np.median(found), found.min(), found.max()]
+            rows.append([case.material, case.rule, case.n_h, case.steps, metric, *numbers])
+    return pd.DataFrame(rows, columns=SINGLE_COLUMNS)
