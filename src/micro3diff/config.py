@@ -6,6 +6,7 @@
 import copy
 import difflib
 import functools
+import itertools
 import json
 import math
 import os
@@ -137,7 +138,7 @@ def reconstruction_settings(material: dict, rule: str, n_h: int, steps: int | No
     common["periodic"] = common["periodic"] or [rule == "evidence"] * 3
     own = {key: value for key, value in settings[rule].items() if key != "choose"}
     if steps is not None:
-        own["steps"] = steps
+        own |= {"steps": steps, "sigmas": None}
     return copy.deepcopy(common | {"rule": rule, "n_h": n_h} | own)
 
 
@@ -428,6 +429,9 @@ def _material_problems(key: str, material: dict, given: dict, config: dict) -> I
     samplers = {"check": material["check"]}
     samplers |= {f"reconstruct.{rule}": reconstruct[rule] for rule in RULES if rule in used}
     for name, sampler in samplers.items():
+        sigmas = sampler["sigmas"] or []
+        if any(lower >= sigma for sigma, lower in itertools.pairwise(sigmas)):
+            yield f"{key}.{name}.sigmas: found {sigmas}, expected noise levels that fall"
         if sampler["sigma_min"] >= sampler["sigma_max"]:
             yield (
                 f"{key}.{name}.sigma_min: found {sampler['sigma_min']}, expected less than "

@@ -271,6 +271,11 @@ def test_cases_go_rule_by_rule_and_skip_empty_ones():
         ("train.timesteps", 20, "reconstruct.evidence.steps: found 30, expected at most 20"),
         ("reconstruct.alternate.eta", 0.5, "reconstruct.alternate.eta: found 0.5 with"),
         ("check.sigma_min", 50, "check.sigma_min: found 50, expected less than sigma_max"),
+        (
+            "check.sigmas",
+            [9, 9, 1],
+            "check.sigmas: found [9, 9, 1], expected noise levels that fall",
+        ),
         ("evaluate.max_lag", 64, "evaluate.max_lag: found 64, expected less than 64"),
         ("case", "V", "case: found the text 'V', expected one of I, II, III, IV, null"),
         ("model", "models/none", "model: no folder 'models/none' (looked in "),

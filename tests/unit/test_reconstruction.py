@@ -197,6 +197,10 @@ def test_noise_levels(model_folder, material):
     found = noise_levels(denoiser, alternate | karras | {"steps": 6})
     assert len(found) == 6 and found[[0, -1]] == pytest.approx([5.0, 0.2])
     assert len(noise_levels(denoiser, alternate | karras | {"steps": None})) == 50
+    listed = alternate | karras | {"sigmas": [5, 2, 0.5]}
+    assert noise_levels(denoiser, listed).tolist() == [5, 2, 0.5], "the list has the last word"
+    with pytest.raises(InputError, match="alternate.sigmas: found 1e.06 to 2, expected.*between"):
+        noise_levels(denoiser, listed | {"sigmas": [1e6, 2]})
 
 
 def test_settings_reach_the_rule(model_folder, material):
