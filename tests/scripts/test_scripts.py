@@ -636,9 +636,15 @@ def floor(folder, material, source, real) -> Files:
 
 
 @pytest.fixture(scope="module")
-def nearest(folder, material, source, slices, check_2d, real) -> Path:
+def nearest(folder, material, source, slices, check_2d, benchmark_case, real) -> Path:
     path = folder.parent / "benchmarks" / "balls" / "memorisation.csv"
-    inputs = Files(images=check_2d.images, slices=slices, labels=source.labels, real=real)
+    inputs = Files(
+        images=check_2d.images,
+        runs=benchmark_case.runs,
+        slices=slices,
+        labels=source.labels,
+        real=real,
+    )
     run("memorisation", inputs, Files(path), axes=material["slices"]["axes"], material="balls")
     return path
 
@@ -720,15 +726,15 @@ def test_a_source_is_held_to_the_known_volume(tmp_path, source, floor, material)
     assert (pd.read_csv(table)["error_percent"] > 0).all()
 
 
-def test_memorisation_has_both_kinds(tmp_path, nearest):
-    """Generated images, and real ones that the denoiser has not seen; materials are joined."""
+def test_memorisation_has_all_kinds(tmp_path, nearest):
+    """Generated images, planes of volumes, and real ones that the denoiser has not seen; joined."""
     joined = tmp_path / "memorisation.csv"
     run("benchmark_joined", Files(nearest, nearest), Files(joined))
     table = pd.read_csv(nearest)
     assert len(pd.read_csv(joined)) == 2 * len(table)
     assert list(table.columns) == ["material", "kind", "n", "median", "low5", "min"]
-    assert list(table["kind"]) == ["generated", "held back"]
-    assert list(table["n"]) == [4, 64]
+    assert list(table["kind"]) == ["generated", "volume", "held back"]
+    assert list(table["n"]) == [4, 64, 64]
 
 
 @pytest.mark.parametrize("trained", [True, False])

@@ -371,12 +371,15 @@ def test_memorisation_table():
     """A denoiser that repeats its slices is told from one that does not."""
     slices = random_labels(10, 20, 20)
     real = Real("stack", random_labels(3, 8, 20, 20, seed=1), np.empty((3, 0), int))
+    copies = [slices[:, ::-1], slices[::-1]]  # volumes, of whose planes a third are slices
     table = memorisation.memorisation_table(
-        slices[:4, ::-1], slices, slices, real, ["z"], "balls", window=12
+        slices[:4, ::-1], copies, slices, slices, real, ["z"], "balls", window=10
     )
     assert ",".join(table.columns) == "material,kind,n,median,low5,min"
-    assert table["kind"].tolist() == ["generated", "held back"] and table["n"].tolist() == [4, 64]
-    assert table["median"][0] == 0 and table["min"][1] > 0.15
+    assert table["kind"].tolist() == ["generated", "volume", "held back"]
+    assert table["n"].tolist() == [4, 64, 64]
+    assert table["median"][0] == 0 and table["min"][2] > 0.15
+    assert table["min"][1] == 0 and table["median"][1] > 0.15
     assert (table["min"] <= table["low5"]).all() and (table["low5"] <= table["median"]).all()
 
 
@@ -386,7 +389,7 @@ def test_memorisation_compares_windows_of_one_size():
     generated = random_labels(4, 20, 20, seed=2)
     real = Real("stack", random_labels(3, 8, 6, 6, seed=1), np.empty((3, 0), int))
     table = memorisation.memorisation_table(
-        generated, slices, slices, real, ["z"], "balls", window=12
+        generated, random_labels(1, 20, 20, 20), slices, slices, real, ["z"], "balls", window=12
     )
     assert table["median"].tolist()[0] == np.median(
         memorisation.nearest_distances(generated[:, 7:13, 7:13], slices)
@@ -399,9 +402,10 @@ def test_tiles_of_a_micrograph_are_held_against_the_rest_of_it():
     corners = np.array([(0, y, x) for y in (0, 24) for x in (0, 24)])
     tiles = np.stack([image[y : y + 24, x : x + 24] for _, y, x in corners])
     real = Real("image", tiles, corners)
-    table = memorisation.memorisation_table(tiles, tiles[:1], image, real, [], "rock", window=16)
-    assert table["n"].tolist() == [4, 4]
-    assert table["median"][0] == 0 and table["min"][1] > 0.2
+    volumes = random_labels(1, 24, 24, 24)
+    table = memorisation.memorisation_table(tiles, volumes, tiles[:1], image, real, [], "rock", 16)
+    assert table["n"].tolist() == [4, 64, 4]
+    assert table["median"][0] == 0 and table["min"][2] > 0.2
 
 
 # Volumes

@@ -121,6 +121,7 @@ rule benchmark_source:
 rule memorisation:
     input:
         images=rules.sample_2d.output.images,
+        runs=lambda w: f"{benchmark_folder(first_case(w.material))}/runs.csv",
         slices=rules.slices.output[0],
         labels=rules.source.output.labels,
         real=rules.benchmark_real.output[0],

@@ -349,10 +349,25 @@ BENCHMARK_CASES = [
 ]
 
 
+def benchmark_cases():
+    """Those cases, of which there have to be some."""
+    if not BENCHMARK_CASES:
+        stop(
+            "benchmark.cases: is empty, so that there is nothing to compare; "
+            "see config/benchmarks.yaml"
+        )
+    return BENCHMARK_CASES
+
+
 def benchmark_folder(case):
     """Folder of the volumes of a benchmark case."""
     folder = case_folder(case["rule"], case["n_h"])
     return f"results/benchmarks/{case['material']}/{folder}_steps{case['steps']}"
+
+
+def first_case(name):
+    """The benchmark case of a material that stands first, whose slices are looked at too."""
+    return next(case for case in benchmark_cases() if case["material"] == name)
 
 
 def benchmark_settings(wildcards):
@@ -381,11 +396,7 @@ def training_time(name):
 
 def benchmark_results(wildcards):
     """What the benchmark is run for: its tables and a figure of each material."""
-    if not BENCHMARK_CASES:
-        stop(
-            "benchmark.cases: is empty, so that there is nothing to compare; "
-            "see config/benchmarks.yaml"
-        )
+    benchmark_cases()
     for name in MATERIALS:
         if is_anisotropic(name):
             stop(

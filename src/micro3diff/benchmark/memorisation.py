@@ -1,4 +1,4 @@
-"""Whether a denoiser gives back its training slices: distances to the nearest of them."""
+"""Whether what is generated repeats the training slices: distances to the nearest of them."""
 
 from collections.abc import Sequence
 
@@ -112,16 +112,25 @@ def held_back(
         samples = samples[~inside]
     if not len(samples):
         return [], []
+    normals = [0] if real.kind == "stack" else [AXES[axis] for axis in axes]
+    return planes_of(samples, normals, count, rng), [None] * count
+
+
+def planes_of(
+    samples: Sequence[np.ndarray], normals: Sequence[int], count: int, rng: np.random.Generator
+) -> list[np.ndarray]:
+    """``count`` planes at random places of random samples (z, y, x), normal to axes in turn."""
     images = []
     for k in range(count):
-        axis = 0 if real.kind == "stack" else AXES[axes[k % len(axes)]]
+        axis = normals[k % len(normals)]
         sample = samples[rng.integers(len(samples))]
         images.append(sample.take(rng.integers(sample.shape[axis]), axis))
-    return images, [None] * count
+    return images
 
 
 def memorisation_table(
     generated: np.ndarray,
+    volumes: Sequence[np.ndarray],
     slices: np.ndarray,
     source: np.ndarray,
     real: Real,
@@ -129,23 +138,26 @@ def memorisation_table(
     material: str,
     window: int = WINDOW,
 ) -> pd.DataFrame:
-    """Distances of generated and of held-back real images to the nearest training slice.
+    """Distances of what is generated and of held-back real images to the nearest training slice.
 
-    generated: labels (n, y, x), of which 64 are taken; slices: the training set (n, y, x);
-    source: what it was cut from. Slices of images are crops of them, so that the images
-    themselves are searched in their place. Windows are as large for both kinds, no larger than the
+    generated: labels (n, y, x), of which 64 are taken; volumes: made by the same denoiser, labels
+    (z, y, x), of which 64 planes are; slices: the training set (n, y, x); source: what it was cut
+    from. Slices of images are crops of them, so that the images
+    themselves are searched in their place. Windows are as large for all kinds, no larger than the
     smallest of all images.
 
-    Columns: ``material,kind,n,median,low5,min``, kind "generated" or "held back"; the median, 5 %
-    quantile and minimum over n images. NaN where nothing is held back.
+    Columns: ``material,kind,n,median,low5,min``, kind "generated" (2D), "volume" or "held back";
+    the median, 5 % quantile and minimum over n images. NaN where nothing is held back.
     """
     training = slices
     if real.kind != "volume":
         training = source[None] if source.ndim == 2 else source
     images, hidden = held_back(real, source, axes)
-    window = min(window, *generated.shape[1:], *(min(image.shape) for image in images))
+    planes = planes_of(volumes, [0, 1, 2], QUERIES, np.random.default_rng(0))
+    window = min(window, *generated.shape[1:], *(min(image.shape) for image in images + planes))
     distances = {
         "generated": nearest_distances(generated[:QUERIES], training, window),
+        "volume": nearest_distances(planes, training, window),
         "held back": nearest_distances(images, training, window, hidden),
     }
     rows = []
