@@ -15,14 +15,14 @@ a volume fraction has no direction and the axis "all".
 """
 
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
 import numpy as np
 import pandas as pd
 
-from micro3diff.benchmark.errors import draw_floor, relative_error
+from micro3diff.benchmark.errors import draw_floor, given_phase_error, relative_error
 from micro3diff.benchmark.real import Real
 from micro3diff.evaluation import bootstrap_error, images_of, longest_lag, numbered
 from micro3diff.metrics import (
@@ -40,12 +40,14 @@ ERROR_COLUMNS = [
     "material", "rule", "n_h", "metric", "phase", "axis", "error_percent", "ci_low", "ci_high",
     "n_volumes", "floor_percent", "floor_high", "floor_from",
 ]  # fmt: skip
-ERRORS = {
-    "S2": error_rate,
-    "LP": error_rate,
-    "interface": relative_error,
-    "volume_fraction": relative_error,
+ERRORS: dict[str, tuple[str, Callable]] = {
+    "S2": ("S2", error_rate),
+    "LP": ("LP", error_rate),
+    "LP_given_phase": ("LP", given_phase_error),
+    "interface": ("interface", relative_error),
+    "volume_fraction": ("volume_fraction", relative_error),
 }
+"""Metric of directions.csv -> the metric of `COLUMNS` and the error of its mean."""
 
 # Which axes of the volume each direction of an array stands for.
 _STANDS_FOR = {
@@ -150,8 +152,8 @@ def direction_floor(
     drawn = real.drawn(count)
     said = f"{len(real.samples)} {'overlapping ' * real.overlapping}{_SAMPLES[real.kind]}"
     rows = []
-    for key, own, values in _matched(reference, curves):
-        found = draw_floor(own, values, drawn, ERRORS[key[-1]]) if own.any() else [np.nan] * 2
+    for key, error, own, values in _matched(reference, curves):
+        found = draw_floor(own, values, drawn, error) if own.any() else [np.nan] * 2
         rows.append([*key, *found, said])
     return pd.DataFrame(rows, columns=[*KEYS, "floor_percent", "floor_high", "floor_from"])
 
@@ -159,18 +161,18 @@ def direction_floor(
 def direction_errors(cases: Iterable[DirectionCase]) -> pd.DataFrame:
     """Errors in percent along every axis of every phase, beside their floors: `ERROR_COLUMNS`.
 
-    S2 and LP by equation 24, against the material's own curve along that axis; interfaces and
-    volume fractions by the difference of the means over the reference. The interval is a 95 %
-    bootstrap over the volumes. NaN where the reference is zero: a phase or an interface that the
-    material has not got.
+    S2, LP and LP given the phase by equation 24, against the material's own curve along that axis;
+    interfaces and volume fractions by the difference of the means over the reference. The interval
+    is a 95 % bootstrap over the volumes. NaN where the reference is zero: a phase or an interface
+    that the material has not got.
     """
     tables = []
     for case in cases:
         rows = []
-        for key, own, values in _matched(case.reference, case.curves):
+        for key, error, own, values in _matched(case.reference, case.curves):
             found = [np.nan] * 3
             if own.any():
-                found = bootstrap_error(own, values, case.n_boot, error=ERRORS[key[-1]])
+                found = bootstrap_error(own, values, case.n_boot, error=error)
             rows.append([*key, *found, len(values)])
         errors = ["error_percent", "ci_low", "ci_high", "n_volumes"]
         table = pd.DataFrame(rows, columns=[*KEYS, *errors])
@@ -217,9 +219,11 @@ def _long(metric: str, phase: str, axes: Sequence[str], values: np.ndarray) -> p
 
 def _matched(
     reference: pd.DataFrame, curves: pd.DataFrame
-) -> Iterator[tuple[tuple[str, str, str], np.ndarray, np.ndarray]]:
-    """Each phase, axis and metric with its reference (n_lags,) and samples (n_samples, n_lags)."""
+) -> Iterator[tuple[tuple[str, str, str], Callable, np.ndarray, np.ndarray]]:
+    """Phase, axis and metric, its error, reference (n_lags,) and samples (n_samples, n_lags)."""
     groups = dict(list(curves.groupby(KEYS)))
     for key, own in reference.groupby(KEYS, sort=False):
         values = groups[key].pivot(index="sample", columns="lag", values="value").to_numpy()
-        yield key, own.sort_values("lag")["value"].to_numpy(), values
+        for metric, (name, error) in ERRORS.items():
+            if name == key[-1]:
+                yield (*key[:-1], metric), error, own.sort_values("lag")["value"].to_numpy(), values

@@ -184,6 +184,19 @@ def test_errors_see_layers_that_lie_the_wrong_way():
     assert (known["floor_percent"] <= known["floor_high"]).all()
 
 
+def test_lineal_path_given_the_phase_leaves_the_fraction_out():
+    """Half of the layers taken away: LP is half off, what is left has the lengths that it had."""
+    labels = np.zeros((16, 16, 16), np.uint8)
+    labels[4:12:2] = 1  # single layers, normal to z
+    half = np.where(np.arange(16)[:, None, None] < 8, labels, 0)
+    reference = direction_table(labels, "volume", 2)
+    real = Real("volume", np.stack([labels, half]), np.empty((2, 0), int))
+    table = cases(reference, [half], real)["error_percent"]
+    for axis in "zyx":
+        assert table["LP", "1", axis] == pytest.approx(50)
+        assert table["LP_given_phase", "1", axis] == pytest.approx(0)
+
+
 def test_what_the_material_has_not_got_has_no_error():
     """Phases 0 and 2 that never touch: an error in percent of nothing is none."""
     touching = np.zeros((8, 8, 8), np.uint8)
