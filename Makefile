@@ -10,6 +10,7 @@
 # make check       runs the linters
 # make benchmarks  measures speed against its bounds
 # make benchmark-materials  measures config/examples.yaml along each axis, for docs/materials.md (an hour)
+# make benchmark-held-out  measures config/held_out.yaml, materials that no setting was chosen on (an hour)
 # make benchmark-samplers  measures errors against network passes, for docs/benchmarks.md (15 hours)
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
@@ -22,7 +23,7 @@ DEMO = $(BIN)/snakemake --cores $(CORES) --configfile config/cpu.yaml config/dem
 export PYTHONPATH := src
 
 .PHONY: install demo demo-train fetch test test-environments test-slurm test-slow container check \
-	benchmarks benchmark-materials benchmark-samplers
+	benchmarks benchmark-materials benchmark-held-out benchmark-samplers
 
 .venv/installed: requirements.txt
 	tools/system-packages $(PYTHON)
@@ -77,6 +78,11 @@ benchmark-materials: .venv/installed
 	$(BIN)/snakemake directions --cores $(CORES) --configfile config/cpu.yaml config/examples.yaml
 	cp results/tables/directions.csv docs/benchmarks/materials.csv
 	cp results/figures/directions_separator.png docs/benchmarks/separator_axes.png
+
+benchmark-held-out: .venv/installed
+	$(BIN)/snakemake directions results/tables/denoisers.csv --cores $(CORES) \
+		--configfile config/cpu.yaml config/held_out.yaml
+	cp results/tables/directions.csv docs/benchmarks/held_out.csv
 
 benchmark-samplers: .venv/installed
 	$(BIN)/snakemake benchmark_samplers --cores $(CORES) --configfile config/benchmarks.yaml

@@ -511,7 +511,10 @@ def figure_inputs(folder, source, slices, check_2d, scores, volumes, reference, 
         "figure_volume": (Files(volumes[0]), {"inverted": True}),
         "figure_tiled": (Files(volumes[0]), {}),
         "figure_curves": (shown, {"cases": cases}),
-        "figure_2": (Files(volumes[0]), {"cases": cases}),
+        "figure_2": (
+            Files(volumes=[volumes[0]], labels=source.labels, about=source.about),
+            {"cases": cases},
+        ),
         "figure_S1": (Files(*volumes), {"titles": ["Balls"], "samples": 2}),
     }
 

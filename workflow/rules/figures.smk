@@ -101,7 +101,9 @@ rule figure_curves:
 
 rule figure_2:
     input:
-        [first_volume(case).format(material=SHOWCASE) for case in CASES],
+        volumes=[first_volume(case).format(material=SHOWCASE) for case in CASES],
+        labels=f"results/{SHOWCASE}/source.tif",
+        about=f"results/{SHOWCASE}/source.json",
     output:
         report_figure("Volumes", "figure_2", figure="effect of n_h"),
     log:

@@ -139,6 +139,11 @@ def plot_harmonizing(
     save(figure, paths)
 
 
+def block_of(labels: np.ndarray, shape: Sequence[int]) -> np.ndarray:
+    """The first block (z, y, x) of a volume, of ``shape`` where it is as large as that."""
+    return labels[tuple(map(slice, shape))]
+
+
 @styled
 def plot_gallery(
     volumes: Sequence[tuple[str, Sequence[np.ndarray]]], paths, phases: Sequence[int] | None = None
