@@ -71,6 +71,10 @@ def load(raw: dict) -> dict:
     defaults = raw.get("defaults", {})
     given = {name: _merged(defaults, own) for name, own in raw["materials"].items()}
     materials = {name: _filled(settings, material_schema) for name, settings in given.items()}
+    for material in materials.values():
+        for sampler in (material["check"], *(material["reconstruct"][rule] for rule in RULES)):
+            if sampler["sigmas"] is None:
+                del sampler["sigmas"]  # so that results of before there was this key are kept
     if run["cases"] is None:
         of_paper = all(materials.get(name, {}).get("case") for name in run["materials"])
         run["cases"] = copy.deepcopy(PAPER_CASES if of_paper else DEFAULT_CASES)
@@ -138,7 +142,8 @@ def reconstruction_settings(material: dict, rule: str, n_h: int, steps: int | No
     common["periodic"] = common["periodic"] or [rule == "evidence"] * 3
     own = {key: value for key, value in settings[rule].items() if key != "choose"}
     if steps is not None:
-        own |= {"steps": steps, "sigmas": None}
+        own["steps"] = steps
+        own.pop("sigmas", None)
     return copy.deepcopy(common | {"rule": rule, "n_h": n_h} | own)
 
 
@@ -429,7 +434,7 @@ def _material_problems(key: str, material: dict, given: dict, config: dict) -> I
     samplers = {"check": material["check"]}
     samplers |= {f"reconstruct.{rule}": reconstruct[rule] for rule in RULES if rule in used}
     for name, sampler in samplers.items():
-        sigmas = sampler["sigmas"] or []
+        sigmas = sampler.get("sigmas") or []
         if any(lower >= sigma for sigma, lower in itertools.pairwise(sigmas)):
             yield f"{key}.{name}.sigmas: found {sigmas}, expected noise levels that fall"
         if sampler["sigma_min"] >= sampler["sigma_max"]:
@@ -507,7 +512,11 @@ def _step_problems(
     key: str, samplers: dict, config: dict, timesteps: int, where: str
 ) -> Iterator[str]:
     """Reverse steps of a material's samplers, or the benchmark's, that its model has not."""
-    asked = {f"{key}.{name}.steps": sampler["steps"] or 0 for name, sampler in samplers.items()}
+    asked = {
+        f"{key}.{name}.steps": sampler["steps"] or 0
+        for name, sampler in samplers.items()
+        if not sampler.get("sigmas")
+    }
     for k, case in enumerate(config["benchmark"]["cases"]):
         asked[f"benchmark.cases[{k}].steps"] = case["steps"]
     for name, steps in asked.items():

@@ -204,13 +204,8 @@ def chosen(settings: dict, choice: str | os.PathLike | None) -> dict:
 def noise_levels(denoiser: Denoiser, settings: dict) -> np.ndarray:
     """The falling noise levels that a sampler's settings ask for."""
     levels = denoiser.sigmas
-    if asked := settings["sigmas"]:
-        if asked[0] > levels[-1] or asked[-1] < levels[0]:
-            raise InputError(
-                f"{_section(settings)}.sigmas: found {asked[0]:g} to {asked[-1]:g}, expected noise "
-                f"levels between {levels[-1]:.3g} and {levels[0]:.3g}, those of the model"
-            )
-        return np.array(asked, float)
+    if asked := settings.get("sigmas"):
+        return np.unique(np.clip(asked, levels[0], levels[-1]))[::-1]
     if (settings["steps"] or 0) > len(levels):
         raise InputError(
             f"{_section(settings)}.steps: found {settings['steps']}, expected at most "

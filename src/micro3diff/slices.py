@@ -221,10 +221,13 @@ def _crops(planes: np.ndarray, patch: int, count: int | None, rng) -> np.ndarray
 
 
 def _first(pixels: np.ndarray, side: int, patch: int) -> np.ndarray:
-    """First pixels of squares around ``pixels`` of one axis; a sixteenth of a square at either end
-    takes those that would stick out."""
+    """First pixels of squares around ``pixels`` of one axis, moved inside.
+
+    Those that would stick out begin in the first or last sixteenth of a square, 2 pixels at least;
+    the places of the others are stretched over what is between.
+    """
     places = side - patch + 1
-    end = min(patch // 16, places / 2)
+    end = min(max(2, patch // 16), places / 2)
     known = [0, patch / 2, side - patch / 2, side]
     first = np.interp(pixels, known, [0, end, places - end, places]).astype(int)
     return np.minimum(first, places - 1)  # where the plane is as wide as a square, all are at 0

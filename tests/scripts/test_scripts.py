@@ -519,6 +519,27 @@ def figure_inputs(folder, source, slices, check_2d, scores, volumes, reference, 
     }
 
 
+def test_figure_2_has_the_original_where_it_is_a_volume(
+    tmp_path, monkeypatch, figure_inputs, source, volumes
+):
+    """A block of it, as large as the volumes; of a material known from images there is none."""
+    drawn = []
+    monkeypatch.setattr(
+        "micro3diff.figures.volumes.plot_harmonizing", lambda shown, *_: drawn.append(shown)
+    )
+    inputs, parameters = figure_inputs["figure_2"]
+    run("figure_2", inputs, Files(tmp_path / "figure_2.png"), **parameters)
+    assert list(drawn[0]) == ["original", "evidence"]
+    block, made = drawn[0].values()
+    assert block.shape == made.shape
+    np.testing.assert_array_equal(block, read_labels(source.labels)[tuple(map(slice, made.shape))])
+    about = tmp_path / "about.json"
+    about.write_text(json.dumps(read_json(source.about) | {"kind": "image"}))
+    images = Files(volumes=[volumes[0]], labels=source.labels, about=about)
+    run("figure_2", images, Files(tmp_path / "figure_2.png"), **parameters)
+    assert list(drawn[1]) == ["evidence"]
+
+
 def assert_drawn(*stems: Path) -> None:
     for stem in stems:
         assert stem.with_suffix(".png").read_bytes().startswith(b"\x89PNG"), stem
@@ -821,7 +842,7 @@ def test_errors_along_each_axis_follow_the_contract(tmp_path, directions):
         "material", "rule", "n_h", "metric", "phase", "axis", "error_percent", "ci_low", "ci_high",
         "n_volumes", "floor_percent", "floor_high", "floor_from",
     ]  # fmt: skip
-    assert len(table) == 2 * (2 * (1 + 2 * 3) + 3)
+    assert len(table) == 2 * (2 * (1 + 3 * 3) + 3)
     assert set(table["axis"]) == {"z", "y", "x", "all"} and set(table["phase"]) == {"0", "1", "0-1"}
     assert (table["n_volumes"] == 2).all() and table["floor_from"].str.endswith(" blocks").all()
     assert (table["ci_low"] <= table["ci_high"]).all()

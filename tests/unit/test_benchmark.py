@@ -12,7 +12,7 @@ from micro3diff.benchmark import denoisers, errors, memorisation
 from micro3diff.benchmark.real import Real, cut_real, read_real, write_real
 from micro3diff.evaluation import curve_table, curve_values, score_images
 from micro3diff.metrics import error_rate, specific_surface, two_point_correlation
-from micro3diff.slices import PLANES, TRANSFORMS
+from micro3diff.slices import TRANSFORMS
 from micro3diff.sources import Source, load_source, settings_like
 from micro3diff.volumes import read_labels, volume_path
 
@@ -241,14 +241,10 @@ def test_tiles_of_an_image(tmp_path):
 
 
 def test_a_large_image_has_the_floor_of_all_its_tiles(tmp_path):
-    """200 tiles are kept, but as many drawn as there are: a large image tells more than they do."""
+    """Of some of them, the floor would be how far these are from the image, and too high."""
     np.save(tmp_path / "image.npy", random_labels(8 * 16, 8 * 16))
     real = cut_real({"crop": None}, tmp_path / "image.npy", [8] * 3, 8)
-    assert real.samples.shape == (200, 8, 8) and real.drawn(25) == 256
-    write_real(tmp_path / "real.npz", real)
-    assert read_real(tmp_path / "real.npz").drawn(25) == 256
-    planes = {plane: str(tmp_path / "image.npy") for plane in PLANES}
-    assert cut_real({"planes": planes}, None, [8] * 3, 8).drawn(25) == 256
+    assert real.drawn(25) == len(real.samples) == 256
 
 
 @pytest.mark.parametrize("coarsen", [1, 2])

@@ -489,6 +489,17 @@ def test_reconstruction_settings_of_a_benchmark_case():
     rock = config.load(minimal())["materials"]["my_rock"]
     assert config.reconstruction_settings(rock, "evidence", 0, steps=7)["steps"] == 7
     assert config.reconstruction_settings(rock, "evidence", 0)["steps"] == 30
+    listed = minimal(reconstruct__evidence__sigmas=[9, 3, 1], train__timesteps=20)
+    rock = config.load(listed)["materials"]["my_rock"]
+    assert config.reconstruction_settings(rock, "evidence", 0)["sigmas"] == [9, 3, 1]
+    assert "sigmas" not in config.reconstruction_settings(rock, "evidence", 0, steps=7)
+
+
+def test_settings_are_those_of_before_there_was_a_list_of_noise_levels():
+    """Where there is none: results are kept by their settings."""
+    rock = config.load(minimal())["materials"]["my_rock"]
+    assert "sigmas" not in config.reconstruction_settings(rock, "evidence", 0)
+    assert "sigmas" not in rock["check"]
 
 
 @pytest.mark.parametrize("raw", [None, {}])

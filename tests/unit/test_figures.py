@@ -523,9 +523,11 @@ def test_cases_of_fewer_volumes_are_hollow(tmp_path, monkeypatch):
     samplers.plot_samplers(table[:1], tmp_path / "samplers")
     lines = kept[0].axes[0].get_lines()
     assert kept[1].axes[0].child_axes[0].get_xlabel() == "Time (s), 0.5 s a pass"
+    samplers.plot_samplers(table.assign(floor_high=60.0), tmp_path / "samplers")
+    assert kept[2].axes[0].get_ylim()[1] > 60, "a floor above all points is seen"
     hollow = [line for line in lines if line.get_markerfacecolor() == "white"]
     assert [list(line.get_xdata()) for line in hollow] == [[30, 90]]
-    names = [[text.get_text() for text in f.legends[0].get_texts()][1:] for f in kept]
+    names = [[text.get_text() for text in f.legends[0].get_texts()][1:] for f in kept[:2]]
     assert names == [
         ["real volumes, 97.5 %", "fewer than 25 volumes"],
         ["real volumes, 97.5 %"],

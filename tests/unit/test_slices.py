@@ -60,27 +60,27 @@ def test_crops_of_an_image_are_parts_of_it():
     assert cut_slices(source, 16, count=250).shape == (250, 16, 16)
 
 
-@pytest.mark.parametrize("strip, least, most", [(4, 0.5, 0.7), (8, 0.6, 0.8), (16, 0.95, 1.05)])
+@pytest.mark.parametrize("strip, least, most", [(16, 0.5, 0.7), (32, 0.6, 0.8), (64, 0.93, 1.07)])
 def test_crops_see_the_edges_of_a_small_image(strip, least, most):
     """What lies along the edges is in the crops: in strips of their width, as often as it is.
 
-    With all first corners alike, strips of 4, 8 and 16 pixels had 0.2, 0.4 and 0.7 of it.
+    With all first corners alike, strips of 16, 32 and 64 pixels had 0.2, 0.4 and 0.7 of it.
     """
-    labels = np.zeros((64, 64), np.uint8)
+    labels = np.zeros((256, 256), np.uint8)
     labels[:, :strip] = labels[:, -strip:] = 1
     source = Source(labels, "image")
-    fractions = [cut_slices(source, 16, count=200, seed=seed).mean() for seed in range(5)]
+    fractions = [cut_slices(source, 64, count=200, seed=seed).mean() for seed in range(5)]
     shares = fractions / labels.mean()
     assert (shares > least).all() and (shares < most).all()
 
 
-@pytest.mark.parametrize("side", [96, 128, 256])
-def test_crops_of_a_small_image_differ(side):
+@pytest.mark.parametrize("side, patch", [(96, 64), (128, 64), (256, 64), (24, 8)])
+def test_crops_of_a_small_image_differ(side, patch):
     """No square is cut out again and again: a quarter of Ketton's were the four corners."""
     places = np.arange(side * side, dtype=np.int32).reshape(side, side)
-    cut = cut_slices(Source(places, "image"), 64, count=300)
+    cut = cut_slices(Source(places, "image"), patch, count=300)
     _, copies = np.unique(cut[:, 0, 0], return_counts=True)
-    assert len(copies) > 200 and copies.max() < 6
+    assert len(copies) > 150 and copies.max() < 8
 
 
 def test_each_plane_has_as_many_crops():

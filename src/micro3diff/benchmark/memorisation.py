@@ -153,8 +153,12 @@ def memorisation_table(
     if real.kind != "volume":
         training = source[None] if source.ndim == 2 else source
     images, hidden = held_back(real, source, axes)
-    planes = planes_of(volumes, [0, 1, 2], QUERIES, np.random.default_rng(0))
-    window = min(window, *generated.shape[1:], *(min(image.shape) for image in images + planes))
+    window = min(window, *generated.shape[1:], *(min(image.shape) for image in images))
+    shape = volumes[0].shape
+    # of a thin volume, the planes that are wide enough
+    wide = [axis for axis in range(3) if min(np.delete(shape, axis)) >= window] or [0, 1, 2]
+    planes = planes_of(volumes, wide, QUERIES, np.random.default_rng(0))
+    window = min(window, *(min(plane.shape) for plane in planes))
     distances = {
         "generated": nearest_distances(generated[:QUERIES], training, window),
         "volume": nearest_distances(planes, training, window),

@@ -18,7 +18,8 @@ from micro3diff.sources import Source, kind_of, load_source
 logger = logging.getLogger("micro3diff")
 
 POOL = 25  # samples that a generator makes, at least
-MOST = 200  # samples that are cut from a large file
+MOST = 200  # blocks that are cut from a large volume
+MOST_TILES = 2000  # of a large image, all of which are drawn
 FEWEST = 8  # disjoint blocks of a volume; where there are fewer, blocks overlap
 FIRST_SEED = 1_000_000  # of generated sources: none that a configuration has
 
@@ -34,14 +35,12 @@ class Real:
         (image, y, x), negative before its crop, in voxels of the samples; (n, 0) for samples that
         were generated anew and for planes
     overlapping: whether samples share voxels, so that they differ less than others would
-    of: how many disjoint samples the source has, where ``samples`` are `MOST` of them; otherwise 0
     """
 
     kind: str
     samples: np.ndarray
     corners: np.ndarray
     overlapping: bool = False
-    of: int = 0
 
     @property
     def is_the_source(self) -> bool:
@@ -50,7 +49,7 @@ class Real:
 
     def drawn(self, count: int) -> int:
         """How many samples make a floor for ``count`` volumes; of images, all that there are."""
-        return max(self.of, len(self.samples)) if self.is_the_source else count
+        return len(self.samples) if self.is_the_source else count
 
     def labels(self) -> Iterator[np.ndarray | dict[str, np.ndarray]]:
         """Each sample as the labels of a `Source` of this kind."""
@@ -132,11 +131,11 @@ def _cut(source: Source, crop: list | None, shape: list[int], kind: str, fewest:
     ]
     corners = np.stack(np.meshgrid(*grid, indexing="ij"), axis=-1).reshape(math.prod(counts), 3)
     overlapping = len(corners) < fewest and tuple(sides) != labels.shape
-    of = len(corners) if len(corners) > MOST else 0
+    most = MOST if kind == "volume" else MOST_TILES
     if overlapping:
         corners = _places(labels.shape, sides)
-    elif of:
-        chosen = np.random.default_rng(0).choice(len(corners), MOST, replace=False)
+    elif len(corners) > most:
+        chosen = np.random.default_rng(0).choice(len(corners), most, replace=False)
         corners = corners[np.sort(chosen)]
     blocks = [
         labels[tuple(slice(c, c + s) for c, s in zip(corner, sides, strict=True))]
@@ -147,7 +146,7 @@ def _cut(source: Source, crop: list | None, shape: list[int], kind: str, fewest:
     origin = np.array([0] * (3 - len(starts)) + starts) / source.origin.get("coarsen", 1)
     # rounded towards the crop's first voxel, since a block that shares part of one still overlaps
     corners = np.trunc(corners - origin).astype(int)
-    return Real(kind, samples[:, 0] if kind == "image" else samples, corners, overlapping, of)
+    return Real(kind, samples[:, 0] if kind == "image" else samples, corners, overlapping)
 
 
 def _places(shape: tuple[int, ...], sides: list[int]) -> np.ndarray:
@@ -163,15 +162,13 @@ def _tiles_of_planes(source: Source, patch: int) -> Real:
     shapes = [image.shape for image in source.labels.values()]
     side = min(patch, *(min(shape) for shape in shapes))
     rng = np.random.default_rng(0)
-    cut = [
-        _cut(Source(source.labels[plane], "image"), None, [1, side, side], "image")
-        for plane in PLANES
+    tiles = [
+        rng.permutation(_cut(Source(image, "image"), None, [1, side, side], "image").samples)
+        for image in (source.labels[plane] for plane in PLANES)
     ]
-    tiles = [rng.permutation(real.samples) for real in cut]
     count = min(map(len, tiles))
     samples = np.stack([of_plane[:count] for of_plane in tiles], axis=1)
-    of = min(max(real.of, len(real.samples)) for real in cut)
-    return Real("planes", samples, np.empty((count, 0), int), of=of if of > count else 0)
+    return Real("planes", samples, np.empty((count, 0), int))
 
 
 def write_real(path: str | os.PathLike, real: Real) -> None:
@@ -184,5 +181,5 @@ def write_real(path: str | os.PathLike, real: Real) -> None:
 def read_real(path: str | os.PathLike) -> Real:
     """Read what `write_real` wrote."""
     with np.load(Path(path)) as kept:
-        overlapping, of = bool(kept.get("overlapping", False)), int(kept.get("of", 0))
-        return Real(str(kept["kind"]), kept["samples"], kept["corners"], overlapping, of)
+        overlapping = bool(kept.get("overlapping", False))
+        return Real(str(kept["kind"]), kept["samples"], kept["corners"], overlapping)

@@ -21,7 +21,7 @@ from micro3diff.figures.style import (
 )
 
 HOLLOW = {"markerfacecolor": "white"}
-TICKS = [0, 1, 3, 10, 30, 100]  # percent; up to 1 the axis is linear, beyond logarithmic
+TICKS = [0, 1, 3, 10, 30, 100, 300, 1000]  # percent; up to 1 the axis is linear, beyond logarithmic
 COLUMNS = [
     "rule", "n_h", "passes", "seconds", "metric", "error_percent", "ci_low", "ci_high", "n_volumes",
     "floor_high", "model2d_percent",
@@ -71,10 +71,9 @@ def plot_samplers(table: pd.DataFrame, paths, title: str | None = None) -> None:
         axes.xaxis.set_minor_formatter(NullFormatter())
         axes.set_ylabel(label)
         axes.set_yscale("symlog", linthresh=1, linscale=0.5)
-        most_percent = max(10, rows["error_percent"].max(), rows["ci_high"].max())
-        axes.set_ylim(
-            -0.15, 1.2 * next((tick for tick in TICKS if tick > most_percent), most_percent)
-        )
+        shown = rows[["error_percent", "ci_high", "model2d_percent"]].to_numpy(float)
+        top = np.nanmax([10, band, *shown.flat])
+        axes.set_ylim(-0.15, 1.2 * next((tick for tick in TICKS if tick > top), top))
         axes.yaxis.set_major_locator(FixedLocator(TICKS))
         axes.yaxis.set_minor_locator(NullLocator())
         axes.yaxis.set_major_formatter("{x:g}")
