@@ -80,8 +80,7 @@ benchmark-materials: .venv/installed
 	cp results/figures/directions_separator.png docs/benchmarks/separator_axes.png
 
 benchmark-held-out: .venv/installed
-	$(BIN)/snakemake directions results/tables/denoisers.csv --cores $(CORES) \
-		--configfile config/cpu.yaml config/held_out.yaml
+	$(BIN)/snakemake directions results/tables/denoisers.csv --cores $(CORES) --configfile config/cpu.yaml config/held_out.yaml
 	cp results/tables/directions.csv docs/benchmarks/held_out.csv
 
 benchmark-samplers: .venv/installed
