@@ -434,7 +434,7 @@ def _material_problems(key: str, material: dict, given: dict, config: dict) -> I
     samplers = {"check": material["check"]}
     samplers |= {f"reconstruct.{rule}": reconstruct[rule] for rule in RULES if rule in used}
     for name, sampler in samplers.items():
-        sigmas = sampler.get("sigmas") or []
+        sigmas = sampler.get("sigmas", [])
         if any(lower >= sigma for sigma, lower in itertools.pairwise(sigmas)):
             yield f"{key}.{name}.sigmas: found {sigmas}, expected noise levels that fall"
         if sampler["sigma_min"] >= sampler["sigma_max"]:
@@ -515,7 +515,7 @@ def _step_problems(
     asked = {
         f"{key}.{name}.steps": sampler["steps"] or 0
         for name, sampler in samplers.items()
-        if not sampler.get("sigmas")
+        if "sigmas" not in sampler
     }
     for k, case in enumerate(config["benchmark"]["cases"]):
         asked[f"benchmark.cases[{k}].steps"] = case["steps"]

@@ -22,11 +22,11 @@ from itertools import combinations
 import numpy as np
 import pandas as pd
 
-from micro3diff.benchmark.errors import draw_floor, given_phase_error, relative_error
+from micro3diff.benchmark.errors import ERRORS as SAMPLER_ERRORS
+from micro3diff.benchmark.errors import draw_floor, relative_error
 from micro3diff.benchmark.real import Real
 from micro3diff.evaluation import bootstrap_error, images_of, longest_lag, numbered
 from micro3diff.metrics import (
-    error_rate,
     interface,
     lineal_path,
     two_point_correlation,
@@ -40,12 +40,10 @@ ERROR_COLUMNS = [
     "material", "rule", "n_h", "metric", "phase", "axis", "error_percent", "ci_low", "ci_high",
     "n_volumes", "floor_percent", "floor_high", "floor_from",
 ]  # fmt: skip
+_SHARED = ("S2", "LP", "LP_given_phase", "volume_fraction")  # with samplers.csv
 ERRORS: dict[str, tuple[str, Callable]] = {
-    "S2": ("S2", error_rate),
-    "LP": ("LP", error_rate),
-    "LP_given_phase": ("LP", given_phase_error),
+    **{metric: SAMPLER_ERRORS[metric] for metric in _SHARED},
     "interface": ("interface", relative_error),
-    "volume_fraction": ("volume_fraction", relative_error),
 }
 """Metric of directions.csv -> the metric of `COLUMNS` and the error of its mean."""
 
@@ -224,6 +222,7 @@ def _matched(
     groups = dict(list(curves.groupby(KEYS)))
     for key, own in reference.groupby(KEYS, sort=False):
         values = groups[key].pivot(index="sample", columns="lag", values="value").to_numpy()
+        known = own.sort_values("lag")["value"].to_numpy()
         for metric, (name, error) in ERRORS.items():
             if name == key[-1]:
-                yield (*key[:-1], metric), error, own.sort_values("lag")["value"].to_numpy(), values
+                yield (*key[:-1], metric), error, known, values

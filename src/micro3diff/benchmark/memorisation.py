@@ -142,9 +142,8 @@ def memorisation_table(
 
     generated: labels (n, y, x), of which 64 are taken; volumes: made by the same denoiser, labels
     (z, y, x), of which 64 planes are; slices: the training set (n, y, x); source: what it was cut
-    from. Slices of images are crops of them, so that the images
-    themselves are searched in their place. Windows are as large for all kinds, no larger than the
-    smallest of all images.
+    from. Slices of images are crops of them, so that the images themselves are searched in their
+    place. Windows are as large for all kinds, no larger than the smallest of all images.
 
     Columns: ``material,kind,n,median,low5,min``, kind "generated" (2D), "volume" or "held back";
     the median, 5 % quantile and minimum over n images. NaN where nothing is held back.
