@@ -36,7 +36,6 @@ from micro3diff.reconstruction import (
     read_material,
     run_sampler,
 )
-from micro3diff.volumes import read_labels
 
 logger = logging.getLogger(__name__)
 
@@ -160,10 +159,9 @@ def choose(
     how["max_lag"] = min(settings["shape"]) // 2
     reference = reference_table(labels, source["kind"], **how)
     how["max_lag"] = int(reference["lag"].max())  # a source may be thinner
-    images = read_labels(slices)
     alike = source["isotropic"] is True
-    isotropic = body_diagonal(images, "stack", phase, how["max_lag"])
-    edges = surface_per_axis(images, "stack", phase)
+    isotropic = body_diagonal(labels, source["kind"], phase, how["max_lag"])
+    edges = surface_per_axis(labels, source["kind"], phase)
     denoiser = load_for(model, settings, precision, device)
     seeds = [seed + k for k in range(volumes)]
 
