@@ -158,6 +158,14 @@ def choice_settings(material: dict) -> dict:
     }
 
 
+def deviates_in_pairs(material: dict, rule: str) -> bool:
+    """Whether the fractions of volumes of a loaded material deviate to either side in pairs."""
+    settings = material["reconstruct"]
+    return (
+        rule == "evidence" and settings["natural_scatter"] and settings["volume_fraction"] is None
+    )
+
+
 def leaves_a_choice(material: dict, rule: str) -> bool:
     """Whether settings of a loaded material are to be chosen by reconstructing (rule choose)."""
     settings = material["reconstruct"][rule]

@@ -335,21 +335,22 @@ def adopt_model(
     folder: str | Path,
     fractions: list[float],
     isotropic: bool | Sequence[str] = True,
-    grey: bool = False,
+    threshold: float | None = None,
 ) -> None:
     """Copy a pretrained model to ``folder`` after checking that it fits a material.
 
     ``fractions`` are the material's; those that the model was trained on go first. ``isotropic`` is
-    that of its source, ``grey`` whether grey values are wanted. `InputError` as of `check_fit`.
+    that of its source. ``threshold``: above it greys are phase 1, of the material and so of what
+    the model makes; None where labels are wanted. `InputError` as of `check_fit`.
     """
     denoiser = load_denoiser(source)
-    check_fit(denoiser, source, len(fractions), isotropic is True, grey)
+    check_fit(denoiser, source, len(fractions), isotropic is True, threshold is not None)
     description = {
         "pixel_block": denoiser.pixel_block,
         "fractions": denoiser.fractions or fractions,
         "planes": list(denoiser.planes),
         "patch": denoiser.patch,
-        "grey": denoiser.grey,
+        "grey": denoiser.grey and denoiser.grey | {"threshold": threshold},
         "adopted": True,
     }
     extra = Path(source) / CHOICE

@@ -70,6 +70,7 @@ class DirectionCase:
 
     curves: table of `measure_directions`; reference: table of `direction_table`
     floor: table of `direction_floor`, for as many volumes
+    in_pairs: see `evaluation.bootstrap_error`
     """
 
     material: str
@@ -79,6 +80,7 @@ class DirectionCase:
     reference: pd.DataFrame
     floor: pd.DataFrame
     n_boot: int = 2000
+    in_pairs: bool = False
 
 
 def direction_table(
@@ -170,7 +172,8 @@ def direction_errors(cases: Iterable[DirectionCase]) -> pd.DataFrame:
         for key, error, own, values in _matched(case.reference, case.curves):
             found = [np.nan] * 3
             if own.any():
-                found = bootstrap_error(own, values, case.n_boot, error=error)
+                how = {"error": error, "in_pairs": case.in_pairs}
+                found = bootstrap_error(own, values, case.n_boot, **how)
             rows.append([*key, *found, len(values)])
         errors = ["error_percent", "ci_low", "ci_high", "n_volumes"]
         table = pd.DataFrame(rows, columns=[*KEYS, *errors])

@@ -54,6 +54,7 @@ class Case:
     paper_case: the paper's case, a key of `PAPER_ERRORS`, if the material is one of its four.
     volume_fraction: the setting, what was asked of the volumes; None if nothing was.
     phase: the one that was measured.
+    in_pairs: see `bootstrap_error`.
     """
 
     material: str
@@ -65,6 +66,7 @@ class Case:
     n_boot: int = 2000
     volume_fraction: float | Sequence[float] | None = None
     phase: int = 1
+    in_pairs: bool = False
 
     @property
     def asked(self) -> float:
@@ -243,22 +245,28 @@ def bootstrap_error(
     level: float = 0.95,
     seed: int = 0,
     error: Callable = error_rate,
+    in_pairs: bool = False,
 ) -> tuple[float, float, float]:
     """Error rate of the mean curve in percent (equation 24), with an interval over the samples.
 
     reference: shape (n_lags,); curves: shape (n_samples, n_lags). Another ``error`` takes the
     reference and mean curves (..., n_lags) as `metrics.error_rate` does.
     Percentile bootstrap. An error cannot be negative, so near zero the interval lies too high.
+    ``in_pairs`` draws samples 2 and 3, 4 and 5, and so on together, as volumes whose fractions
+    deviate to either side alike (`reconstruction.drawn_fractions`) are no independent samples.
     The limits are NaN for a single sample.
     """
     of_all = float(error(reference, curves.mean(axis=0)))
     n_samples = len(curves)
     if n_samples < 2 or n_boot < 1:
         return of_all, np.nan, np.nan
+    starts = [0, 1, *range(2, n_samples, 2)] if in_pairs else range(n_samples)
+    sums = np.add.reduceat(curves, starts, axis=0)
+    counts = np.diff([*starts, n_samples])
     drawn = np.random.default_rng(seed).multinomial(
-        n_samples, np.full(n_samples, 1 / n_samples), size=n_boot
+        len(sums), np.full(len(sums), 1 / len(sums)), size=n_boot
     )
-    errors = error(reference, drawn @ curves / n_samples)
+    errors = error(reference, drawn @ sums / (drawn @ counts)[:, None])
     low, high = np.quantile(errors, [(1 - level) / 2, (1 + level) / 2])
     return of_all, float(low), float(high)
 
@@ -272,7 +280,7 @@ def error_table(cases: Iterable[Case]) -> pd.DataFrame:
     columns = ["material", "n_h", "rule", "metric", "error_percent", "ci_low", "ci_high"]
     rows = [
         case.key
-        | _errors(case.reference, case.curves, metric, case.n_boot)
+        | _errors(case.reference, case.curves, metric, case.n_boot, case.in_pairs)
         | {"paper_percent": PAPER_ERRORS.get(case.paper_case, {}).get(metric, np.nan)}
         for case in cases
         for metric in METRICS
@@ -397,10 +405,11 @@ def write_table(path: str | os.PathLike, table: pd.DataFrame) -> None:
 
 
 def _errors(
-    reference: pd.DataFrame, curves: pd.DataFrame, metric: str, n_boot: int
+    reference: pd.DataFrame, curves: pd.DataFrame, metric: str, n_boot: int, in_pairs: bool = False
 ) -> dict[str, object]:
     values = curve_values(curves, metric)
-    error, low, high = bootstrap_error(curve_values(reference, metric)[0], values, n_boot)
+    own = curve_values(reference, metric)[0]
+    error, low, high = bootstrap_error(own, values, n_boot, in_pairs=in_pairs)
     return {
         "metric": metric,
         "error_percent": error,

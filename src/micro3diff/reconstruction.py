@@ -52,7 +52,7 @@ def plane_rule(
         "slices_per_pass": count,
         "periodic": settings["periodic"],
         "target": target_fractions(settings, material, seed),
-        "tilt": fraction_tilt(settings, material),
+        "tilt": fraction_tilt(settings, material, denoiser.fractions),
         "anchors": {
             place: denoiser.encode(torch.from_numpy(labels)[None])[0].to(denoiser.device)
             for place, labels in (anchors or {}).items()
@@ -103,18 +103,24 @@ def target_fractions(settings: dict, material: "Material | None", seed: int) -> 
     return drawn_fractions(material.fractions, material.scatter(settings["shape"]), seed)
 
 
-def fraction_tilt(settings: dict, material: "Material | None") -> list[float] | None:
+def fraction_tilt(
+    settings: dict, material: "Material | None", learned: Sequence[float] | None
+) -> list[float] | None:
     """What `PlaneRule` tilts the phases' odds by for a ``volume_fraction`` that is set.
 
     For a phase's fraction to become t in place of p, the log-odds of a region of one phase rise by
     log(t / p). Such a region has `Material.integral_range` pixels, which share that alike. Phases
     that lose have none: they give way to those that gain.
+
+    learned : fractions of the slices that the denoiser was trained on, which it makes by itself;
+        None takes the material's, of which crops may have a little more or less, or none at all.
     """
     if settings["volume_fraction"] is None:
         return None
     wanted = of_each(settings["volume_fraction"])
     together = material.integral_range()
-    pairs = zip(wanted, material.fractions, strict=True)
+    own_fractions = learned if learned and all(learned) else material.fractions
+    pairs = zip(wanted, own_fractions, strict=True)
     return [max(math.log(new / own), 0) / together for new, own in pairs]
 
 

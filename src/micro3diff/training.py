@@ -34,6 +34,7 @@ logger = logging.getLogger(__name__)
 
 CHECKPOINTS_KEPT = 2
 LOSS_INTERVAL = 20  # steps per row of the loss curve
+IDLE = ("checkpoint_every", "compile")  # settings that decide nothing about the weights
 # Settings that a model to train on from brings along.
 OF_THE_START = (
     *("channels", "attention", "layers", "pixel_block", "prediction", "timesteps"),
@@ -179,6 +180,12 @@ class Trainer:
         return self.unet
 
 
+def idle_settings(config: dict, material: str) -> dict:
+    """The settings `IDLE` of a material, taken from the configuration as `choose_device` is."""
+    settings = config["materials"][material]["train"]
+    return {key: settings[key] for key in IDLE}
+
+
 def fingerprint(
     settings: dict,
     images: np.ndarray,
@@ -186,8 +193,8 @@ def fingerprint(
     start: Denoiser | None = None,
 ) -> str:
     """Hash of all that decides the weights; a checkpoint of another training is not resumed."""
-    idle = ("checkpoint_every", "compile", "start")  # what the start is counts, not its place
-    decisive = {key: value for key, value in settings.items() if key not in idle}
+    # what the start is counts, not its place
+    decisive = {key: value for key, value in settings.items() if key not in (*IDLE, "start")}
     text = json.dumps(decisive, sort_keys=True).encode()
     digest = hashlib.sha256(text + images.tobytes())
     if planes is not None:
@@ -291,7 +298,8 @@ def train(
         "patch": images.shape[-1],
         "planes": [] if planes is None else list(PLANES),
         "grey": grey,
-        "train": settings,
+        # volumes are made again where this file is another
+        "train": {key: value for key, value in settings.items() if key not in IDLE},
     }
     last = save_checkpoint(trainer, folder)
     save_denoiser(model, trainer.finish(), trainer.scheduler, description)

@@ -63,7 +63,11 @@ def run(
     """Run a rule's script as Snakemake does, and put back what `configure_logging` changes."""
     config_run = {"device": "cpu", "mirror": mirror, "checkpoint_minutes": 5}
     asked = {"slices_per_pass": 2, "volume_fraction": None, "anchors": [], "shape": [SIDE] * 3}
-    balls = {"reconstruct": asked | (reconstruct or {}), "evaluate": {"phase": evaluated}}
+    balls = {
+        "reconstruct": asked | (reconstruct or {}),
+        "evaluate": {"phase": evaluated},
+        "train": {"checkpoint_every": 1, "compile": False},
+    }
     config_materials = {"balls": balls}
     log = Path(output[0]).parent / "logs" / f"{rule}.log"
     snakemake = SimpleNamespace(
@@ -941,7 +945,9 @@ def test_scripts_use_what_their_rules_declare(path):
     """
     text = path.read_text(encoding="utf-8").replace("choose_device(snakemake.config)", "")
     text = text.replace("collect(snakemake.config", "")
-    of_material = r"(slices_per_pass|check_asked)\(snakemake\.config, snakemake\.\w+\.material"
+    of_material = (
+        r"(slices_per_pass|check_asked|idle_settings)\(snakemake\.config, snakemake\.\w+\.material"
+    )
     text = re.sub(of_material, "", text)
     text = re.sub(r'snakemake\.config\["run"\]\["(mirror|checkpoint_minutes)"\]', "", text)
     used = set(re.findall(r"snakemake\.(\w+)", text))

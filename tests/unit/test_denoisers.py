@@ -194,6 +194,17 @@ def test_a_model_is_adopted(tmp_path, model_folder):
     assert load_denoiser(tmp_path / "adopted").fractions == [0.6, 0.4]
 
 
+def test_a_grey_model_takes_the_threshold_of_the_material(tmp_path, train_settings):
+    """Its greys are split as the source's are, whatever they were where it was trained."""
+    description = {"pixel_block": 1, "grey": {"mean": 90.0, "threshold": 100.0}, "patch": 16}
+    unet = build_unet(train_settings, 16, 2)
+    save_denoiser(tmp_path / "grey", unet, build_scheduler(train_settings), description)
+    adopt_model(tmp_path / "grey", tmp_path / "adopted", [0.6, 0.4], threshold=140.5)
+    assert load_denoiser(tmp_path / "adopted").grey == {"mean": 90.0, "threshold": 140.5}
+    with pytest.raises(InputError, match="makes grey values, but"):
+        adopt_model(tmp_path / "grey", tmp_path / "no", [0.6, 0.4])
+
+
 def test_each_image_may_have_its_own_noise(model_folder):
     """A batch with a noise level for each image is denoised as each by itself."""
     denoiser = load_denoiser(model_folder, precision="fp32")

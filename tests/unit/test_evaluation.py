@@ -148,6 +148,28 @@ def test_the_interval_covers_the_error():
     assert 0.88 <= inside / 200 <= 0.99
 
 
+def test_samples_that_deviate_to_either_side_are_drawn_in_pairs():
+    """What cancels in their mean is none of its uncertainty; what differs between pairs is.
+
+    Drawn one by one, the scatter of the fractions gives an interval that no run would ever fill.
+    """
+    rng = np.random.default_rng(0)
+    reference, pairs = np.exp(-np.arange(8) / 3), 12
+    scatter = np.repeat([0, *rng.normal(0, 0.2, pairs - 1)], 2) * np.tile([1, -1], pairs)
+    curves = (1.1 + scatter)[:, None] * reference
+    error, low, high = evaluation.bootstrap_error(reference, curves, in_pairs=True)
+    assert error == pytest.approx(10) and [low, high] == pytest.approx([10, 10])
+    _, low, high = evaluation.bootstrap_error(reference, curves)
+    assert high - low > 5
+    mine = rng.normal(0, 0.05, (2 * pairs, 1)) * reference
+    inside = evaluation.bootstrap_error(reference, curves + mine, in_pairs=True)
+    alone = evaluation.bootstrap_error(reference, 1.1 * reference + mine)
+    assert inside[2] - inside[1] == pytest.approx(alone[2] - alone[1], rel=0.5)
+    for odd in (3, 5):  # the last one is alone
+        error, low, high = evaluation.bootstrap_error(reference, curves[:odd], in_pairs=True)
+        assert low <= error <= high and high > low
+
+
 def test_the_interval_is_reproducible_and_needs_two_samples():
     """The same seed gives the same interval; one volume says nothing about the spread."""
     reference, curves = np.ones(4), np.random.default_rng(0).random((5, 6))

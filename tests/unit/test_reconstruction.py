@@ -21,6 +21,7 @@ from micro3diff.reconstruction import (
     Material,
     chosen,
     drawn_fractions,
+    fraction_tilt,
     harmonizing_steps,
     noise_levels,
     plane_rule,
@@ -216,8 +217,13 @@ def test_settings_reach_the_rule(model_folder, material):
     assert {key: getattr(rule, key) for key in changes} == changes
     held = plane_rule(denoiser, settings | {"volume_fraction": 0.4}, 0, MATERIAL)
     assert rule.target != [0.75, 0.25] and held.target == [0.6, 0.4]
-    gain = np.log(0.4 / 0.25) / MATERIAL.integral_range()  # of phase 1; the other one loses
+    # of phase 1; the other one loses; from what the network makes by itself
+    gain = np.log(0.4 / 0.3) / MATERIAL.integral_range()
     assert rule.slope is None and float(held.slope) == pytest.approx(gain / 2)
+    for unknown in (None, [1.0, 0.0]):
+        gain = np.log(0.4 / 0.25) / MATERIAL.integral_range()
+        tilt = fraction_tilt(settings | {"volume_fraction": 0.4}, MATERIAL, unknown)
+        assert tilt == pytest.approx([0, gain])
     even = plane_rule(denoiser, settings | {"natural_scatter": False}, 0, MATERIAL)
     assert even.target == [0.75, 0.25]
     assert rule.covariances is MATERIAL.covariances and rule.slab == 70

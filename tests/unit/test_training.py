@@ -229,6 +229,10 @@ def test_what_does_not_decide_the_weights_may_change(run, tmp_path, caplog):
         run("one", kill_at=25)
     run("one", checkpoint_every=3)
     assert "resuming at step 20" in caplog.text
+    told = (tmp_path / "one" / "model" / "denoiser.json").read_text()
+    run("two")
+    # it is among what decides on the volumes
+    assert told == (tmp_path / "two" / "model" / "denoiser.json").read_text()
 
 
 def test_nothing_half_written_stays(run, tmp_path):

@@ -214,6 +214,9 @@ rule benchmark_table:
             {
                 **{key: case[key] for key in ("material", "rule", "n_h", "steps")},
                 "n_boot": MATERIALS[case["material"]]["evaluate"]["bootstrap"],
+                "in_pairs": deviates_in_pairs(
+                    MATERIALS[case["material"]], case["rule"]
+                ),
             }
             for case in BENCHMARK_CASES
         ],

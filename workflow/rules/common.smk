@@ -16,6 +16,7 @@ from micro3diff.config import (
     cases,
     check_repeated_keys,
     choice_settings,
+    deviates_in_pairs,
     download_name,
     leaves_a_choice,
     load,

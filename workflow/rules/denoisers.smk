@@ -25,11 +25,11 @@ rule train:
         mem_mb=more_each_attempt(16000),
         runtime=1440,
     params:
-        # start is an input: where it lies decides nothing
+        # without those that decide nothing: no reason to train again (start is an input)
         settings=lambda w: {
             key: value
             for key, value in MATERIALS[w.material]["train"].items()
-            if key != "start"
+            if key not in ("start", "checkpoint_every", "compile")
         },
         augment=lambda w: MATERIALS[w.material]["slices"]["augment"],
     script:

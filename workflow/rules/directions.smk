@@ -139,7 +139,10 @@ rule directions_table:
         "../../envs/metrics.yaml"
     params:
         cases=[
-            {key: case[key] for key in ("material", "rule", "n_h", "n_boot")}
+            {
+                key: case[key]
+                for key in ("material", "rule", "n_h", "n_boot", "in_pairs")
+            }
             for case in CASE_PARAMS
         ],
     script:

@@ -49,6 +49,7 @@ CASE_PARAMS = [
         "n_boot": material["evaluate"]["bootstrap"],
         "volume_fraction": material["reconstruct"]["volume_fraction"],
         "phase": material["evaluate"]["phase"],
+        "in_pairs": deviates_in_pairs(material, plane_rule),
     }
     for name, material in MATERIALS.items()
     for plane_rule, n_h in CASES

@@ -12,5 +12,5 @@ if __name__ == "__main__":
         snakemake.output.model,
         source["fractions"],
         source["isotropic"],
-        source["threshold"] is not None,
+        source["threshold"],
     )

@@ -10,7 +10,7 @@ from micro3diff.given import check_asked
 from micro3diff.logs import configure_logging
 from micro3diff.phases import GREY
 from micro3diff.slices import read_slices, training_set
-from micro3diff.training import train
+from micro3diff.training import idle_settings, train
 
 if __name__ == "__main__":
     configure_logging(snakemake.log[0])
@@ -25,7 +25,7 @@ if __name__ == "__main__":
     train(
         images,
         GREY if grey else len(source["fractions"]),
-        snakemake.params.settings,
+        snakemake.params.settings | idle_settings(snakemake.config, snakemake.wildcards.material),
         planes=planes,
         threshold=threshold,
         start=snakemake.input.start,

@@ -31,15 +31,17 @@ def denoiser_table(
 ) -> pd.DataFrame:
     """The 2D errors of a material beside the floor: columns `COLUMNS`, one row for each metric.
 
-    Both are held to the slices that the denoiser was trained on. The floor is the error of as many
-    real slices that it was not, drawn at random, with replacement, out of up to 1000
-    (`memorisation.held_back`); of a single micrograph, as many tiles as it has.
+    Errors are held to the slices that the denoiser was trained on. The floor is the error of as
+    many real slices that it was not, drawn at random, with replacement, out of up to 1000
+    (`memorisation.held_back`); of a single micrograph, as many tiles as it has, held to the
+    micrograph, from which its crops may differ.
 
     scores: table of `evaluation.score_images`. slices: the training set (n, y, x). source: labels
     that it was cut from. how: phase, max_lag and along. training_seconds, training_cpu_seconds:
     wall time and processor time of the training. NaN where nothing is held back.
     """
-    reference = curve_table(slices, "stack", **how)
+    whole = source if source.ndim == 3 else source[None]
+    reference = curve_table(whole if real.is_the_source else slices, "stack", **how)
     images, _ = held_back(real, source, axes, POOL)
     curves = measure(images, "image", **how) if images else None
     rows = []

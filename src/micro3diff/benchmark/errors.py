@@ -65,6 +65,7 @@ class SamplerCase:
     runs: table of `batch.make_volumes`; curves: `measure_samples` of the volumes
     reference: `benchmark_curves` of the material; floors: its `floor_table`
     scores: table of `evaluation.score_images`, the errors of the 2D denoiser's own images
+    in_pairs: see `evaluation.bootstrap_error`
     """
 
     material: str
@@ -77,6 +78,7 @@ class SamplerCase:
     floors: pd.DataFrame
     scores: pd.DataFrame
     n_boot: int = 2000
+    in_pairs: bool = False
 
 
 def benchmark_curves(
@@ -195,7 +197,8 @@ def sampler_table(cases: Iterable[SamplerCase]) -> pd.DataFrame:
         for metric, (name, error) in ERRORS.items():
             values = curve_values(case.curves, name)
             own = curve_values(case.reference, name)[0]
-            percent, low, high = bootstrap_error(own, values, case.n_boot, error=error)
+            how = {"error": error, "in_pairs": case.in_pairs}
+            percent, low, high = bootstrap_error(own, values, case.n_boot, **how)
             floor = floors.loc[metric, len(values)]
             rows.append(
                 {
