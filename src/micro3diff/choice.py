@@ -165,7 +165,9 @@ def choose(
     denoiser = load_for(model, settings, precision, device)
     seeds = [seed + k for k in range(volumes)]
 
-    wanted = decisive(provenance(model, settings, seed, precision, slices=sha256_of(slices)))
+    made_by = provenance(model, settings, seed, precision, slices=sha256_of(slices))
+    # settings can't be compared by volumes of different code
+    wanted = decisive(made_by) | {"code_sha256": made_by["versions"]["code_sha256"]}
     wanted |= {"device": device.type, "fractions": source["fractions"]}
     known: dict[str, list] = {}  # volumes of a setting
 

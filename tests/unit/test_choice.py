@@ -7,7 +7,7 @@ import pytest
 import tifffile
 import torch
 
-from micro3diff import choice
+from micro3diff import choice, reconstruction
 from micro3diff.benchmark.errors import ERRORS, benchmark_curves
 from micro3diff.choice import choose, search
 from micro3diff.config import reconstruction_settings
@@ -99,6 +99,9 @@ def job(tmp_path, model_folder, material, monkeypatch):
     def sampled(denoiser, rule, shape, settings, seed):
         assert rule.weight == settings["weight"] and rule.slab == settings["slab"]
         assert rule.target == [0.423, 0.577]  # the source's, without scatter
+        run_job.made += 1
+        if run_job.made == run_job.killed_at:
+            raise KeyboardInterrupt
         noise = np.random.default_rng(seed).random(shape) + 0.05 * (settings["mend_below"] != 0.6)
         return torch.from_numpy((noise < rule.weight).astype(np.uint8)), {}
 
@@ -120,9 +123,11 @@ def job(tmp_path, model_folder, material, monkeypatch):
             labels=labels,
             phase=1,
             path=path,
+            seconds=0,
         )
         return read_json(path)
 
+    run_job.made, run_job.killed_at = 0, None
     return run_job
 
 
@@ -132,6 +137,20 @@ def test_choose(job):
     assert found["settings"]["weight"] == 3**-0.5 and found["settings"]["mend_below"] == 0.6
     assert found["seeds"] == [900_000, 900_001] and len(found["tried"]) == 22
     assert job(weight=0.5)["settings"]["weight"] == 0.5
+
+
+def test_a_killed_choice_goes_on(job, monkeypatch):
+    """With the volumes that it has, unless other code made them: those can't be compared."""
+    whole = job()
+    volumes = job.made
+    for code, expected in (("this", volumes), ("other", volumes + 9)):
+        monkeypatch.setattr(reconstruction, "_own_code", lambda: "this")
+        job.made, job.killed_at = 0, 10
+        with pytest.raises(KeyboardInterrupt):
+            job()
+        monkeypatch.setattr(reconstruction, "_own_code", lambda code=code: code)
+        job.made, job.killed_at = 9, None
+        assert job() == whole and job.made == expected
 
 
 def test_a_models_own_choice_is_taken(job, model_folder):

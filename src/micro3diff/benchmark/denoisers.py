@@ -40,8 +40,11 @@ def denoiser_table(
     that it was cut from. how: phase, max_lag and along. training_seconds, training_cpu_seconds:
     wall time and processor time of the training. NaN where nothing is held back.
     """
-    whole = source if source.ndim == 3 else source[None]
-    reference = curve_table(whole if real.is_the_source else slices, "stack", **how)
+    reference = (
+        curve_table(source, "image" if source.ndim == 2 else "stack", **how)
+        if real.is_the_source
+        else curve_table(slices, "stack", **how)
+    )
     images, _ = held_back(real, source, axes, POOL)
     curves = measure(images, "image", **how) if images else None
     rows = []
