@@ -140,6 +140,9 @@ def reconstruction_settings(material: dict, rule: str, n_h: int, steps: int | No
     left_out = (*RULES, "slices_per_pass")
     common = {key: value for key, value in settings.items() if key not in left_out}
     common["periodic"] = common["periodic"] or [rule == "evidence"] * 3
+    # where it is unused, a change makes no volume again
+    unused = rule != "evidence" or common["volume_fraction"] is not None
+    common["natural_scatter"] = common["natural_scatter"] or unused
     own = {key: value for key, value in settings[rule].items() if key != "choose"}
     if steps is not None:
         own["steps"] = steps
@@ -720,8 +723,8 @@ def _phases(source: dict) -> int | None:
 
 
 def _user_path(path: str | None) -> str | None:
-    """A path as the user means it, with ~ for the home folder."""
-    return path and os.path.expanduser(path)
+    """A path as the user means it, with ~ for the home folder, and no slash at the end."""
+    return path and os.path.normpath(os.path.expanduser(path))
 
 
 def _image_problems(key: str, path: str, folder: bool = False) -> Iterator[str]:

@@ -199,7 +199,8 @@ def reference_table(
     asked, found = settings.get("max_lag"), int(table["lag"].max())
     if asked and found < asked:
         logger.warning(
-            "the material is thin: of the lags up to %d, it is compared at those up to %d only",
+            "the material is thin: of the lags up to %d, it is compared at those up to %d only; if "
+            "its pages are images that have nothing to do with each other, set source.array: stack",
             asked, found,
         )  # fmt: skip
     return table

@@ -201,7 +201,7 @@ def test_whole_numbers_become_int():
 def test_home_folder(folder, monkeypatch):
     """~ means the home folder, as in a shell."""
     monkeypatch.setenv("HOME", str(folder))
-    raw = minimal(source__path="~/my_rock.tif", model="~/models/my_rock")
+    raw = minimal(source__path="~/my_rock.tif", model="~/models/my_rock/")
     rock = config.load(raw)["materials"]["my_rock"]
     assert rock["source"]["path"] == f"{folder}/my_rock.tif"
     assert rock["model"] == f"{folder}/models/my_rock"
@@ -482,6 +482,18 @@ def test_a_setting_that_is_left_open_asks_for_a_choice(key):
     for settings, expected in ((settled, False), (settled | {key: None}, True)):
         material = config.load(minimal(reconstruct__evidence=settings))["materials"]["my_rock"]
         assert config.leaves_a_choice(material, "evidence") == expected
+
+
+def test_what_a_rule_does_not_use_is_no_reason_to_make_its_volumes_again():
+    """Nor is the scatter of the fractions, where they are asked for."""
+
+    def settings(rule, **changes):
+        raw = minimal(**{f"reconstruct__{key}": value for key, value in changes.items()})
+        return config.reconstruction_settings(config.load(raw)["materials"]["my_rock"], rule, 0)
+
+    for rule, asked in (("alternate", {}), ("evidence", {"volume_fraction": 0.3})):
+        assert settings(rule, **asked) == settings(rule, natural_scatter=False, **asked)
+    assert settings("evidence") != settings("evidence", natural_scatter=False)
 
 
 def test_reconstruction_settings_of_a_benchmark_case():

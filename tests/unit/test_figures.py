@@ -161,6 +161,8 @@ def test_a_large_micrograph_takes_no_more_memory_than_is_shown():
     axes = Figure().subplots()
     show_image(axes, np.eye(3 * MOST_PIXELS, MOST_PIXELS, dtype=np.uint8))
     assert axes.images[0].get_array().shape == (MOST_PIXELS, -(-MOST_PIXELS // 3), 3)
+    # what is drawn over it counts its pixels
+    assert axes.images[0].get_extent() == [-0.5, MOST_PIXELS - 0.5, 3 * MOST_PIXELS - 0.5, -0.5]
 
 
 def test_the_camera_looks_along_one_direction_with_z_upwards():

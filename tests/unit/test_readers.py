@@ -1,6 +1,7 @@
 """Every accepted file gives the same numbers, and every bad one an error that says how to mend."""
 
 import os
+import re
 from pathlib import Path
 
 import numpy as np
@@ -245,6 +246,38 @@ def test_pages_cut_off_are_noticed(tmp_path):
         (tmp_path / "pages.tif").write_bytes(whole[:size])
         with pytest.raises(InputError, match="not a readable TIFF"):
             read_array(tmp_path / "pages.tif")
+
+
+@pytest.mark.parametrize(
+    "settings, sides",
+    [
+        ({"imagej": True, "metadata": {"axes": "ZYX", "spacing": 20}}, "5 x 5 x 20 .x, y, z."),
+        ({"imagej": True, "metadata": {"axes": "ZYX", "spacing": 5}}, None),
+        ({"imagej": True, "metadata": {"axes": "ZYX"}}, None),  # tells nothing of z
+        ({"imagej": True, "resolution": (1 / 5, 1 / 4), "metadata": {"axes": "ZYX"}}, "5 x 4"),
+        (
+            {
+                "ome": True,
+                "metadata": {
+                    "axes": "ZYX",
+                    **{"PhysicalSizeX": 0.1, "PhysicalSizeY": 0.1, "PhysicalSizeZ": 0.4},
+                },
+            },
+            "0.1 x 0.1 x 0.4",
+        ),
+        ({"ome": True, "metadata": {"axes": "ZYX"}}, None),
+        ({}, None),
+    ],
+)
+def test_voxels_that_are_no_cubes(tmp_path, caplog, settings, sides):
+    """A stack with a larger step between its slices looks squeezed, and no curve would tell."""
+    how = {"resolution": (1 / 5, 1 / 5)} | settings
+    tifffile.imwrite(tmp_path / "volume.tif", VOLUME, **how)
+    assert np.array_equal(read_array(tmp_path / "volume.tif"), VOLUME)
+    if sides:
+        assert re.search(f"are {sides}.*; resample", caplog.text)
+    else:
+        assert not caplog.text
 
 
 @pytest.mark.parametrize("dtype", [bool, np.uint8])

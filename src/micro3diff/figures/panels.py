@@ -35,7 +35,10 @@ def show_image(
     Of an image with more pixels than a figure shows, every k-th: memory does not grow with it.
     """
     step = -(-max(image.shape) // MOST_PIXELS)
-    axes.imshow(paint(image[::step, ::step], phases), origin=origin, interpolation="nearest")
+    height, width = image.shape
+    vertical = (-0.5, height - 0.5) if origin == "lower" else (height - 0.5, -0.5)
+    place = {"origin": origin, "extent": (-0.5, width - 0.5, *vertical)}  # whatever is left out
+    axes.imshow(paint(image[::step, ::step], phases), interpolation="nearest", **place)
     frame_only(axes)
 
 

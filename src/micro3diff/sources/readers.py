@@ -103,7 +103,32 @@ def _read_tiff(path: Path) -> np.ndarray:
             )
         # a program that writes page by page leaves a volume as as many images
         images = [_from_series(path, series) for series in tif.series]
+        _check_cubes(path, tif)
     return images[0] if len(images) == 1 else np.stack(images)
+
+
+def _check_cubes(path: Path, tif: tifffile.TiffFile) -> None:
+    """Warn of a file whose voxels, as ImageJ or OME tell of them, are longer along one axis."""
+    sides: dict[str, float] = {}
+    if tif.is_ome:
+        found = re.findall(r'PhysicalSize([XYZ])(Unit)?="([^"]+)"', tif.ome_metadata)
+        units = {axis: text for axis, is_unit, text in found if is_unit}
+        if len({units.get(axis, "µm") for axis, is_unit, _ in found if not is_unit}) == 1:
+            sides = {axis.lower(): float(text) for axis, is_unit, text in found if not is_unit}
+    elif tif.is_imagej:
+        tags = tif.pages.first.tags
+        resolutions = {"x": tags.get("XResolution"), "y": tags.get("YResolution")}
+        pixels = {axis: tag.value for axis, tag in resolutions.items() if tag}
+        sides = {axis: below / above for axis, (above, below) in pixels.items() if above}
+        if tif.imagej_metadata.get("slices", 1) > 1 and "spacing" in tif.imagej_metadata:
+            sides["z"] = abs(tif.imagej_metadata["spacing"])
+    if sides and max(sides.values()) > 1.01 * min(sides.values()):
+        told = " x ".join(f"{side:.4g}" for side in sides.values())
+        logger.warning(
+            "%s: its pixels or voxels are %s (%s), but here all sides are taken to be equal; "
+            "resample it to such first, or lengths along one axis are wrong",
+            path, told, ", ".join(sides),
+        )  # fmt: skip
 
 
 def _from_series(path: Path, series: tifffile.TiffPageSeries) -> np.ndarray:
