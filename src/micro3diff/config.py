@@ -141,8 +141,7 @@ def reconstruction_settings(material: dict, rule: str, n_h: int, steps: int | No
     common = {key: value for key, value in settings.items() if key not in left_out}
     common["periodic"] = common["periodic"] or [rule == "evidence"] * 3
     # where it is unused, a change makes no volume again
-    unused = rule != "evidence" or common["volume_fraction"] is not None
-    common["natural_scatter"] = common["natural_scatter"] or unused
+    common["natural_scatter"] = common["natural_scatter"] or not _may_scatter(settings, rule)
     own = {key: value for key, value in settings[rule].items() if key != "choose"}
     if steps is not None:
         own["steps"] = steps
@@ -164,9 +163,12 @@ def choice_settings(material: dict) -> dict:
 def deviates_in_pairs(material: dict, rule: str) -> bool:
     """Whether the fractions of volumes of a loaded material deviate to either side in pairs."""
     settings = material["reconstruct"]
-    return (
-        rule == "evidence" and settings["natural_scatter"] and settings["volume_fraction"] is None
-    )
+    return settings["natural_scatter"] and _may_scatter(settings, rule)
+
+
+def _may_scatter(settings: dict, rule: str) -> bool:
+    """Whether the fractions of volumes are held, and to none that was asked for."""
+    return rule == "evidence" and settings["volume_fraction"] is None
 
 
 def leaves_a_choice(material: dict, rule: str) -> bool:

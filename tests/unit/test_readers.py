@@ -251,9 +251,10 @@ def test_pages_cut_off_are_noticed(tmp_path):
 @pytest.mark.parametrize(
     "settings, sides",
     [
-        ({"imagej": True, "metadata": {"axes": "ZYX", "spacing": 20}}, "5 x 5 x 20 .x, y, z."),
-        ({"imagej": True, "metadata": {"axes": "ZYX", "spacing": 5}}, None),
-        ({"imagej": True, "metadata": {"axes": "ZYX"}}, None),  # tells nothing of z
+        ({"imagej": True, "metadata": {"spacing": 20, "unit": "nm"}}, "5 x 5 x 20 .x, y, z."),
+        ({"imagej": True, "metadata": {"spacing": 5, "unit": "nm"}}, None),
+        ({"imagej": True, "metadata": {"spacing": 1}}, None),  # of z in no unit, as by default
+        ({"imagej": True, "metadata": {"unit": "nm"}}, None),
         ({"imagej": True, "resolution": (1 / 5, 1 / 4), "metadata": {"axes": "ZYX"}}, "5 x 4"),
         (
             {
@@ -272,6 +273,8 @@ def test_pages_cut_off_are_noticed(tmp_path):
 def test_voxels_that_are_no_cubes(tmp_path, caplog, settings, sides):
     """A stack with a larger step between its slices looks squeezed, and no curve would tell."""
     how = {"resolution": (1 / 5, 1 / 5)} | settings
+    if "imagej" in settings:
+        how["metadata"] = {"axes": "ZYX"} | settings["metadata"]
     tifffile.imwrite(tmp_path / "volume.tif", VOLUME, **how)
     assert np.array_equal(read_array(tmp_path / "volume.tif"), VOLUME)
     if sides:

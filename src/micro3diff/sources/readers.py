@@ -120,14 +120,15 @@ def _check_cubes(path: Path, tif: tifffile.TiffFile) -> None:
         resolutions = {"x": tags.get("XResolution"), "y": tags.get("YResolution")}
         pixels = {axis: tag.value for axis, tag in resolutions.items() if tag}
         sides = {axis: below / above for axis, (above, below) in pixels.items() if above}
-        if tif.imagej_metadata.get("slices", 1) > 1 and "spacing" in tif.imagej_metadata:
-            sides["z"] = abs(tif.imagej_metadata["spacing"])
+        told = tif.imagej_metadata
+        if told.get("slices", 1) > 1 and told.get("unit") and told.get("spacing"):
+            sides["z"] = abs(told["spacing"])
     if sides and max(sides.values()) > 1.01 * min(sides.values()):
-        told = " x ".join(f"{side:.4g}" for side in sides.values())
+        lengths = " x ".join(f"{side:.4g}" for side in sides.values())
         logger.warning(
             "%s: its pixels or voxels are %s (%s), but here all sides are taken to be equal; "
             "resample it to such first, or lengths along one axis are wrong",
-            path, told, ", ".join(sides),
+            path, lengths, ", ".join(sides),
         )  # fmt: skip
 
 
