@@ -10,7 +10,7 @@
 # make check       runs the linters
 # make benchmarks  measures speed against its bounds
 # make benchmark-materials  measures config/examples.yaml along each axis, for docs/materials.md (an hour)
-# make benchmark-held-out  measures config/held_out.yaml, materials that no setting was chosen on (an hour)
+# make benchmark-held-out  measures config/held_out.yaml, materials that no setting was chosen on (two hours)
 # make benchmark-samplers  measures errors against network passes, for docs/benchmarks.md (15 hours)
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
