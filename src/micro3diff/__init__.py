@@ -7,3 +7,4 @@ https://doi.org/10.1038/s41524-024-01280-z.
 __version__ = "0.1.0"
 
 SEEDS_OF_A_RUN = 1_000_000  # the first volume's seed is `run.seed` times this
+IDLE = ("checkpoint_every", "compile")  # settings of a training that decide nothing about it

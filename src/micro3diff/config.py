@@ -19,6 +19,7 @@ import yaml
 from jsonschema import Draft202012Validator, ValidationError
 from jsonschema.validators import extend
 
+from micro3diff import IDLE
 from micro3diff.errors import InputError
 from micro3diff.sources import SUFFIXES, is_image
 from micro3diff.sources.download import file_name as download_name
@@ -147,6 +148,15 @@ def reconstruction_settings(material: dict, rule: str, n_h: int, steps: int | No
         own["steps"] = steps
         own.pop("sigmas", None)
     return copy.deepcopy(common | {"rule": rule, "n_h": n_h} | own)
+
+
+def training_settings(material: dict) -> dict:
+    """What of a loaded material's settings decides on its training.
+
+    Not where the model lies that it starts from, which is an input.
+    """
+    idle = (*IDLE, "start")
+    return {key: value for key, value in material["train"].items() if key not in idle}
 
 
 def choice_settings(material: dict) -> dict:

@@ -12,7 +12,7 @@ import pandas as pd
 import torch
 from diffusers.training_utils import EMAModel
 
-from micro3diff import phases
+from micro3diff import IDLE, phases
 from micro3diff.denoisers import (
     Denoiser,
     adapt_unet,
@@ -34,7 +34,6 @@ logger = logging.getLogger(__name__)
 
 CHECKPOINTS_KEPT = 2
 LOSS_INTERVAL = 20  # steps per row of the loss curve
-IDLE = ("checkpoint_every", "compile")  # settings that decide nothing about the weights
 # Settings that a model to train on from brings along.
 OF_THE_START = (
     *("channels", "attention", "layers", "pixel_block", "prediction", "timesteps"),

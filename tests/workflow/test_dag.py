@@ -20,7 +20,7 @@ from snakemake.settings.types import (
     ResourceSettings,
 )
 
-from micro3diff import training
+from micro3diff import IDLE
 
 REPOSITORY = Path(__file__).parents[2]
 GPU_RULES = {"train", "sample_2d", "reconstruct", "trace"}
@@ -240,7 +240,7 @@ def test_settings_that_decide_nothing_are_no_reason_to_train_again(planner):
     """The script takes them from the configuration, and the model tells nothing of them."""
     config = {"run": {"materials": ["spheres"], "samples": 1}}
     (job,) = (job for job in planner.jobs(config) if job.rule.name == "train")
-    assert not set(training.IDLE) & set(job.params.settings) and "steps" in job.params.settings
+    assert not set(IDLE) & set(job.params.settings) and "steps" in job.params.settings
 
 
 def test_files_in_a_folder_are_inputs(planner):

@@ -21,6 +21,7 @@ from micro3diff.config import (
     leaves_a_choice,
     load,
     reconstruction_settings,
+    training_settings,
 )
 from micro3diff.errors import InputError
 from micro3diff.sources import SUFFIXES

@@ -25,12 +25,7 @@ rule train:
         mem_mb=more_each_attempt(16000),
         runtime=1440,
     params:
-        # without those that decide nothing: no reason to train again (start is an input)
-        settings=lambda w: {
-            key: value
-            for key, value in MATERIALS[w.material]["train"].items()
-            if key not in ("start", "checkpoint_every", "compile")
-        },
+        settings=lambda w: training_settings(MATERIALS[w.material]),
         augment=lambda w: MATERIALS[w.material]["slices"]["augment"],
     script:
         "../scripts/train.py"

@@ -40,11 +40,8 @@ def denoiser_table(
     that it was cut from. how: phase, max_lag and along. training_seconds, training_cpu_seconds:
     wall time and processor time of the training. NaN where nothing is held back.
     """
-    reference = (
-        curve_table(source, "image" if source.ndim == 2 else "stack", **how)
-        if real.is_the_source
-        else curve_table(slices, "stack", **how)
-    )
+    held_to = source if real.is_the_source else slices
+    reference = curve_table(held_to, "image" if held_to.ndim == 2 else "stack", **how)
     images, _ = held_back(real, source, axes, POOL)
     curves = measure(images, "image", **how) if images else None
     rows = []

@@ -111,10 +111,10 @@ def _check_cubes(path: Path, tif: tifffile.TiffFile) -> None:
     """Warn of a file whose voxels, as ImageJ or OME tell of them, are longer along one axis."""
     sides: dict[str, float] = {}
     if tif.is_ome:
-        found = re.findall(r'PhysicalSize([XYZ])(Unit)?="([^"]+)"', tif.ome_metadata)
-        units = {axis: text for axis, is_unit, text in found if is_unit}
-        if len({units.get(axis, "µm") for axis, is_unit, _ in found if not is_unit}) == 1:
-            sides = {axis.lower(): float(text) for axis, is_unit, text in found if not is_unit}
+        sizes = dict(re.findall(r'PhysicalSize([XYZ])="([^"]+)"', tif.ome_metadata))
+        units = dict(re.findall(r'PhysicalSize([XYZ])Unit="([^"]+)"', tif.ome_metadata))
+        if len({units.get(axis, "µm") for axis in sizes}) == 1:
+            sides = {axis.lower(): float(text) for axis, text in sizes.items()}
     elif tif.is_imagej:
         tags = tif.pages.first.tags
         resolutions = {"x": tags.get("XResolution"), "y": tags.get("YResolution")}
