@@ -28,6 +28,9 @@ CONFIG_FOLDER = Path(__file__).resolve().parents[2] / "config"
 RULES = ("alternate", "average", "evidence")
 PAPER_CASES = {"alternate": [0, 1, 3, 5, 10]}
 DEFAULT_CASES = {"evidence": [0]}
+# The paper's diffusion, and one that begins at more noise, which `evidence` needs
+PAPER_DIFFUSION = {"schedule": "linear", "prediction": "epsilon"}
+DEFAULT_DIFFUSION = {"schedule": "cosine", "prediction": "v_prediction"}
 SAFE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 SAFE_PATH = re.compile(r"[\w./~+-]+")  # as a word of a shell
 # Folders of results/ that are no material's.
@@ -56,9 +59,9 @@ def load(raw: dict) -> dict:
     ``run`` and ``benchmark`` have all their keys; ``materials[name]`` has all its sections: the
     defaults of the schema, under the ``defaults`` of the configuration, under the material's own
     settings. Where ``null`` stands for something that the configuration itself tells (run.cases,
-    title, reconstruct.shape, evaluate.max_lag), that is filled in. All entries of ``materials`` are
-    checked against the schema; files, and settings that must fit each other, for those in
-    ``run.materials``.
+    title, train.schedule, train.prediction, reconstruct.shape, evaluate.max_lag), that is filled
+    in. All entries of ``materials`` are checked against the schema; files, and settings that must
+    fit each other, for those in ``run.materials``.
 
     Raises InputError: the first problem in one line, and how many more there are.
     """
@@ -76,6 +79,9 @@ def load(raw: dict) -> dict:
         for sampler in (material["check"], *(material["reconstruct"][rule] for rule in RULES)):
             if sampler["sigmas"] is None:
                 del sampler["sigmas"]  # so that results of before there was this key are kept
+        train = material["train"]
+        diffusion = PAPER_DIFFUSION if material["case"] else DEFAULT_DIFFUSION
+        train |= {key: value for key, value in diffusion.items() if train[key] is None}
     if run["cases"] is None:
         of_paper = all(materials.get(name, {}).get("case") for name in run["materials"])
         run["cases"] = copy.deepcopy(PAPER_CASES if of_paper else DEFAULT_CASES)
@@ -510,7 +516,7 @@ def _material_problems(key: str, material: dict, given: dict, config: dict) -> I
         yield from _step_problems(key, samplers, config, timesteps, f"{key}.{start}")
         return  # the settings below are those of the model
     yield from _step_problems(key, samplers, config, train["timesteps"], f"{key}.train.timesteps")
-    yield from _train_problems(f"{key}.train", train)
+    yield from _train_problems(f"{key}.train", train, given.get("train", {}))
     multiple = train["pixel_block"] * 2 ** (len(train["channels"]) - 1)
     yield from _side_problems(key, material, multiple, patch, "train.channels, train.pixel_block")
 
@@ -668,7 +674,14 @@ def _symmetry_problems(key: str, material: dict, given: dict) -> Iterator[str]:
         yield f"{key}.slices.axes: has no effect where planes differ, since all three are cut"
 
 
-def _train_problems(key: str, train: dict) -> Iterator[str]:
+def _train_problems(key: str, train: dict, given: dict) -> Iterator[str]:
+    for name in ("beta_start", "beta_end"):
+        if name in given and given.get("schedule") is None and train["schedule"] != "linear":
+            yield (
+                f"{key}.{name}: found {train[name]}, which is of the linear schedule, but a "
+                f"material that is no case of the paper has the schedule {train['schedule']}; "
+                "set schedule: linear beside it"
+            )
     levels = len(train["channels"])
     if len(train["attention"]) != levels:
         yield (

@@ -208,8 +208,21 @@ def chosen(settings: dict, choice: str | os.PathLike | None) -> dict:
 
 
 def noise_levels(denoiser: Denoiser, settings: dict) -> np.ndarray:
-    """The falling noise levels that a sampler's settings ask for."""
-    levels = denoiser.sigmas
+    """The falling noise levels that a sampler's settings ask for.
+
+    Where shapes are to be mended and they pass over all levels of that, one is added.
+    """
+    sigmas = _grid(denoiser.sigmas, settings)
+    below = settings.get("mend_below", 0) if settings.get("mend", 0) else 0
+    if not MEND_ABOVE < below < sigmas[0] or mended(sigmas, settings).any():
+        return sigmas
+    # near the upper end, since a repeated step replaces the noise down to the next level
+    added = MEND_ABOVE + 0.8 * (below - MEND_ABOVE)
+    return np.sort([*sigmas, added])[::-1]
+
+
+def _grid(levels: np.ndarray, settings: dict) -> np.ndarray:
+    """``steps`` noise levels out of a model's own, or those that are asked for."""
     if asked := settings.get("sigmas"):
         return np.unique(np.clip(asked, levels[0], levels[-1]))[::-1]
     if (settings["steps"] or 0) > len(levels):
@@ -223,11 +236,15 @@ def noise_levels(denoiser: Denoiser, settings: dict) -> np.ndarray:
     return karras_sigmas(levels, steps, settings["sigma_max"], settings["sigma_min"])
 
 
+def mended(sigmas: np.ndarray, settings: dict) -> np.ndarray:
+    """At which noise levels shapes are mended."""
+    return (sigmas < settings.get("mend_below", 0)) & (sigmas > MEND_ABOVE)
+
+
 def harmonizing_steps(sigmas: np.ndarray, settings: dict) -> list[int]:
     """How often each step is repeated: n_h times, or ``mend`` times where shapes are mended."""
     n_h, mend = settings.get("n_h", 0), settings.get("mend", 0)
-    mended = (sigmas < settings.get("mend_below", 0)) & (sigmas > MEND_ABOVE)
-    return [max(n_h, mend) if here else n_h for here in mended]
+    return [max(n_h, mend) if here else n_h for here in mended(sigmas, settings)]
 
 
 def _section(settings: dict) -> str:

@@ -109,6 +109,23 @@ def test_readme_examples_load(folder):
         config.load(raw)
 
 
+@pytest.mark.parametrize(
+    ("train", "expected"),
+    [
+        ({}, ("cosine", "v_prediction")),
+        ({"schedule": None, "prediction": "epsilon"}, ("cosine", "epsilon")),
+        ({"schedule": "linear", "beta_end": 0.02}, ("linear", "v_prediction")),
+    ],
+)
+def test_diffusion_of_materials_that_the_paper_has_not(train, expected):
+    """They are made by ``evidence``, which begins at more noise than the paper's schedule has."""
+    materials = PAPER["materials"] | minimal(train=train)["materials"]
+    loaded = config.load({"run": {"materials": ["my_rock", "spheres"]}, "materials": materials})
+    for name, diffusion in [("my_rock", expected), ("spheres", ("linear", "epsilon"))]:
+        found = loaded["materials"][name]["train"]
+        assert (found["schedule"], found["prediction"]) == diffusion
+
+
 def test_paper_configuration():
     """The default configuration repeats the paper's four cases and numbers."""
     paper = config.load(PAPER)
@@ -258,8 +275,17 @@ def test_cases_go_rule_by_rule_and_skip_empty_ones():
         ("train.channels", [8, "x"], "train.channels[1]: found the text 'x', expected a whole"),
         ("train.channels", [], "train.channels: found [], expected a list of whole numbers"),
         ("train.channels", [8, 16], "train.attention: found 4 values, expected 2"),
-        ("train.beta_start", 0.5, "train.beta_start: found 0.5, expected at most beta_end"),
-        ("train.zero_terminal_snr", True, "train.prediction: found epsilon, expected v_predict"),
+        ("train.beta_end", 0.02, "train.beta_end: found 0.02, which is of the linear schedule"),
+        (
+            "train",
+            {"schedule": "linear", "beta_start": 0.5},
+            "train.beta_start: found 0.5, expected at most beta_end",
+        ),
+        (
+            "train",
+            {"zero_terminal_snr": True, "prediction": "epsilon"},
+            "train.prediction: found epsilon, expected v_predict",
+        ),
         ("slices.patch", 60, "slices.patch: found 60, expected multiples of 8"),
         ("slices.axes", ["x", "w"], "slices.axes[1]: found the text 'w', expected one of x, y, z"),
         ("slices.axes", ["x", "x"], 'slices.axes: found ["x", "x"], expected a list of diff'),

@@ -157,6 +157,26 @@ def test_mending(job, model_folder, material):
     assert mended == passes > job(mend_below=0)[1]["network_passes"]
 
 
+def test_mending_in_few_steps(model_folder, material):
+    """A grid that passes over all levels at which shapes are mended gets one there, no other."""
+    denoiser = load_denoiser(model_folder)
+    settings = settings_of(material, "evidence") | {"mend": 3, "mend_below": 0.6}
+    settings |= {"sigmas": [9.0, 0.63, 0.29, 0.1]}
+    levels = noise_levels(denoiser, settings)
+    assert levels.tolist() == pytest.approx([9.0, 0.63, 0.54, 0.29, 0.1])
+    assert harmonizing_steps(levels, settings) == [0, 0, 3, 0, 0]
+    for kept in (
+        {"mend": 0},
+        {"mend_below": 0},
+        {"mend_below": 0.3},
+        {"mend_below": 0.64},  # one is there
+        {"mend_below": 9.5},
+        {"sigmas": [0.29, 0.1], "mend_below": 0.6},  # starts below
+    ):
+        asked = settings | kept
+        assert noise_levels(denoiser, asked).tolist() == asked["sigmas"]
+
+
 def test_slices_per_pass_does_not_change_the_volume(job):
     """A volume that must go through the network in parts is the same one."""
     whole, parts = (read_labels(job(f"v{n}", per_pass=n)[0]) for n in (64, 3))
