@@ -24,14 +24,16 @@ import pandas as pd
 
 from micro3diff.benchmark.errors import ERRORS as SAMPLER_ERRORS
 from micro3diff.benchmark.errors import draw_floor, relative_error
-from micro3diff.benchmark.real import Real
+from micro3diff.benchmark.real import Real, cut_blocks
 from micro3diff.evaluation import bootstrap_error, images_of, longest_lag, numbered
 from micro3diff.metrics import (
+    connected_fraction,
     interface,
     lineal_path,
     two_point_correlation,
     volume_fraction,
 )
+from micro3diff.sources import Source
 
 AXES = ("z", "y", "x")
 KEYS = ["phase", "axis", "metric"]
@@ -44,6 +46,7 @@ _SHARED = ("S2", "LP", "LP_given_phase", "volume_fraction")  # with samplers.csv
 ERRORS: dict[str, tuple[str, Callable]] = {
     **{metric: SAMPLER_ERRORS[metric] for metric in _SHARED},
     "interface": ("interface", relative_error),
+    "connected": ("connected", relative_error),
 }
 """Metric of directions.csv -> the metric of `COLUMNS` and the error of its mean."""
 
@@ -89,6 +92,7 @@ def direction_table(
     phases: int,
     max_lag: int | None = None,
     periodic: bool | Sequence[bool] = False,
+    box: Sequence[int] | None = None,
 ) -> pd.DataFrame:
     """S2, LP, interfaces and volume fractions of one label array: columns `COLUMNS`.
 
@@ -97,10 +101,14 @@ def direction_table(
     phases: how many there are; one that is absent has zeros.
     max_lag: in voxels; half of the shortest side if None or too long, the same for all axes.
     periodic: whether a volume wraps around, for all axes or one value for each.
+    box: of a volume, the size of the boxes (z, y, x) in which its phases are to be connected; None
+        leaves that out.
 
     - S2, LP: of each phase (`metrics.two_point_correlation`, `metrics.lineal_path`)
     - interface: of each pair of phases, faces per voxel (`metrics.interface`), at lag 0
     - volume_fraction: of each phase, at lag 0
+    - connected: of each phase (`metrics.connected_fraction`), the mean over the disjoint boxes that
+        fit into the volume, at lag 0
 
     Raises `InputError` as the metrics do.
     """
@@ -125,7 +133,23 @@ def direction_table(
     for pair in combinations(range(phases), 2):
         faces = [interface(array, pair, **how)[:, None] for array in arrays]
         parts.append(along_axes("interface", "{}-{}".format(*pair), faces))
+    if box is not None:
+        boxes = cut_blocks(Source(arrays[0], "volume"), None, box, "volume").samples
+        for phase in range(phases):
+            shares = np.mean([connected_fraction(one, phase) for one in boxes], axis=0)
+            parts.append(_long("connected", str(phase), AXES, shares[:, None]))
     return pd.concat(parts, ignore_index=True)
+
+
+def common_box(known: Source, shape: Sequence[int]) -> list[int] | None:
+    """The largest box that the known material and volumes of ``shape`` both hold.
+
+    For ``box`` of `direction_table`, since how much of a phase is connected depends on the size.
+    None if no volume is known of the material.
+    """
+    if known.kind != "volume":
+        return None
+    return [min(pair) for pair in zip(known.labels.shape, shape, strict=True)]
 
 
 def measure_directions(
@@ -138,17 +162,16 @@ def measure_directions(
     return numbered(direction_table(labels, kind, **settings) for labels in samples)
 
 
-def direction_floor(
-    reference: pd.DataFrame, real: Real, count: int, phases: int, max_lag: int | None = None
-) -> pd.DataFrame:
+def direction_floor(reference: pd.DataFrame, real: Real, count: int, **settings) -> pd.DataFrame:
     """The error of as many real samples as volumes, by the same code, for each row of errors.
 
     The floor is that of `benchmark.errors.floor_table`: the median and 97.5 % quantile of the error
     of the mean of ``count`` samples drawn at random with replacement; of images that are all there
     is, as many as there are. Columns: those of `KEYS`, ``floor_percent,floor_high,floor_from``;
-    the last says what was drawn from. NaN where there is a single sample.
+    the last says what was drawn from. NaN where there is a single sample. ``settings`` are those of
+    `direction_table`.
     """
-    curves = measure_directions(real.labels(), real.kind, phases=phases, max_lag=max_lag)
+    curves = measure_directions(real.labels(), real.kind, **settings)
     drawn = real.drawn(count)
     said = f"{len(real.samples)} {'overlapping ' * real.overlapping}{_SAMPLES[real.kind]}"
     rows = []
@@ -162,7 +185,8 @@ def direction_errors(cases: Iterable[DirectionCase]) -> pd.DataFrame:
     """Errors in percent along every axis of every phase, beside their floors: `ERROR_COLUMNS`.
 
     S2, LP and LP given the phase by equation 24, against the material's own curve along that axis;
-    interfaces and volume fractions by the difference of the means over the reference. The interval
+    interfaces, volume fractions and connected shares by the difference of the means over the
+    reference. The interval
     is a 95 % bootstrap over the volumes. NaN where the reference is zero: a phase or an interface
     that the material has not got.
     """

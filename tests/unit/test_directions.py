@@ -153,6 +153,22 @@ def test_an_absent_phase_has_zeros():
     assert (row(table, "S2", "1", "z") == 0).all() and row(table, "interface", "0-1", "z") == [0]
 
 
+def test_connected_shares_are_of_boxes_of_one_size():
+    """A plate across the middle of a long volume joins nothing from end to end of any box."""
+    volume = np.zeros((8, 4, 4), np.uint8)
+    volume[:, 1], volume[3] = 1, 0
+    known = Source(volume, "volume")
+    box = directions.common_box(known, [4, 9, 4])
+    assert box == [4, 4, 4]
+    table = direction_table(volume, "volume", 2, box=box)
+    assert row(table, "connected", "1", "z") == pytest.approx([0.5]), "of the second box"
+    assert row(table, "connected", "1", "x") == pytest.approx([1])
+    assert row(table, "connected", "1", "y") == pytest.approx([0])
+    assert row(direction_table(volume, "volume", 2, box=[8, 4, 4]), "connected", "1", "z") == 0
+    assert directions.common_box(Source(volume[0], "image"), [4, 4, 4]) is None
+    assert "connected" not in set(direction_table(volume, "volume", 2)["metric"])
+
+
 def cases(reference, volumes, real, count=4):
     floor = directions.direction_floor(reference, real, count, phases=3)
     curves = directions.measure_directions(volumes, "volume", phases=3)
@@ -272,5 +288,5 @@ def test_an_image_is_its_own_floor():
     tiles = np.stack([random_labels(14, 14, phases=2, seed=seed) for seed in range(9)])
     real = Real("image", tiles, np.zeros((9, 3), int))
     reference = direction_table(tiles, "stack", 2)
-    one, many = (directions.direction_floor(reference, real, n, 2) for n in (1, 50))
+    one, many = (directions.direction_floor(reference, real, n, phases=2) for n in (1, 50))
     pd.testing.assert_frame_equal(one, many)

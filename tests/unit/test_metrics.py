@@ -180,6 +180,32 @@ def test_fraction_and_surface_are_the_counts_by_hand(shape):
     assert volume_fraction(labels, phase=2) == (labels == 2).sum() / labels.size
 
 
+@pytest.mark.parametrize("shape", [(9, 8), (6, 7, 5)])
+def test_connected_fraction_is_a_flood_from_both_ends(shape):
+    """Water let in at one end and water let in at the other, through faces alone."""
+    labels = np.random.default_rng(3).choice(3, shape, p=[0.55, 0.25, 0.2])
+    for phase in range(3):
+        places = set(zip(*np.nonzero(labels == phase), strict=True))
+
+        def flooded(starts, places=places):
+            found, left = set(), list(starts)
+            while left:
+                here = left.pop()
+                if here in found or here not in places:
+                    continue
+                found.add(here)
+                left += [tuple(i + d * (a == k) for a, i in enumerate(here))
+                         for k in range(len(shape)) for d in (-1, 1)]  # fmt: skip
+            return found
+
+        for axis, share in enumerate(metrics.connected_fraction(labels, phase)):
+            ends = [[at for at in places if at[axis] == end] for end in (0, shape[axis] - 1)]
+            # what both reach: each cluster is filled from either end or not at all
+            both = flooded(ends[0]) & flooded(ends[1])
+            assert share == pytest.approx(len(both) / len(places))
+    assert metrics.connected_fraction(labels, 7).tolist() == [0] * len(shape)
+
+
 def test_known_patterns():
     """A checkerboard and stripes have curves that can be written down."""
     z, y, x = np.indices((8, 8, 8))

@@ -69,6 +69,7 @@ rule directions_reference:
         runtime=120,
     params:
         max_lag=lambda w: measurement(w.material)["max_lag"],
+        shape=lambda w: MATERIALS[w.material]["reconstruct"]["shape"],
     script:
         "../scripts/directions_reference.py"
 
@@ -77,6 +78,8 @@ rule directions_floor:
     """The error that as many real samples as volumes would have."""
     input:
         reference=rules.directions_reference.output[0],
+        labels=lambda w: known(w, "labels"),
+        known=lambda w: known(w, "about"),
         about=rules.source.output.about,
         real=real_samples,
     output:
@@ -90,6 +93,7 @@ rule directions_floor:
         runtime=120,
     params:
         max_lag=lambda w: measurement(w.material)["max_lag"],
+        shape=lambda w: MATERIALS[w.material]["reconstruct"]["shape"],
         volumes=SAMPLES,
     script:
         "../scripts/directions_floor.py"
@@ -98,6 +102,8 @@ rule directions_floor:
 rule directions_curves:
     input:
         volumes=lambda w: volume_tables(w.material, w.plane_rule, w.n_h),
+        labels=lambda w: known(w, "labels"),
+        known=lambda w: known(w, "about"),
         about=rules.source.output.about,
     output:
         "results/{material}/{plane_rule}_nh{n_h}/directions.csv",
@@ -110,6 +116,7 @@ rule directions_curves:
         runtime=lambda w: 2 * curves_minutes(w),
     params:
         max_lag=lambda w: measurement(w.material)["max_lag"],
+        shape=lambda w: MATERIALS[w.material]["reconstruct"]["shape"],
     script:
         "../scripts/directions_curves.py"
 

@@ -1,6 +1,6 @@
 """A material along each of its axes (rule ``directions_reference``)."""
 
-from micro3diff.directions import direction_table
+from micro3diff.directions import common_box, direction_table
 from micro3diff.evaluation import write_table
 from micro3diff.files import read_json
 from micro3diff.logs import configure_logging
@@ -10,5 +10,11 @@ if __name__ == "__main__":
     configure_logging(snakemake.log[0])
     source = read_source(snakemake.input.labels, snakemake.input.about)
     phases = len(read_json(snakemake.input.about)["fractions"])
-    table = direction_table(source.labels, source.kind, phases, snakemake.params.max_lag)
+    table = direction_table(
+        source.labels,
+        source.kind,
+        phases,
+        snakemake.params.max_lag,
+        box=common_box(source, snakemake.params.shape),
+    )
     write_table(snakemake.output[0], table)

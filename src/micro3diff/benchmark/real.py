@@ -4,7 +4,7 @@ import itertools
 import logging
 import math
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -90,9 +90,9 @@ def cut_real(settings: dict, path: str | os.PathLike | None, shape: list[int], p
         logger.warning("%s. Real samples are of source.crop alone", error)
         whole, crop = load_source(settings | {"crop": crop}), None
     if whole.kind == "volume":
-        return _cut(whole, crop, shape, "volume", fewest=FEWEST)
+        return cut_blocks(whole, crop, shape, "volume", fewest=FEWEST)
     side = [patch, patch] if whole.kind == "image" else whole.labels.shape[1:]
-    return _cut(whole, crop, [1, *side], "image")
+    return cut_blocks(whole, crop, [1, *side], "image")
 
 
 def _generated(settings: dict, crop: list | None, shape: list[int]) -> Real:
@@ -110,14 +110,16 @@ def _generated(settings: dict, crop: list | None, shape: list[int]) -> Real:
                 raise
             continue
         if source.kind == "volume":
-            samples += list(_cut(source, None, shape, "volume").samples)
+            samples += list(cut_blocks(source, None, shape, "volume").samples)
         else:
             samples.append(source.labels)
         if len(samples) >= POOL:
             return Real(source.kind, np.stack(samples), np.empty((len(samples), 0), int))
 
 
-def _cut(source: Source, crop: list | None, shape: list[int], kind: str, fewest: int = 1) -> Real:
+def cut_blocks(
+    source: Source, crop: list | None, shape: Sequence[int], kind: str, fewest: int = 1
+) -> Real:
     """Disjoint blocks of ``shape``, in a grid that is centred in the source.
 
     Where there are less than ``fewest``, blocks at random places, if the source has room for any.
@@ -163,7 +165,7 @@ def _tiles_of_planes(source: Source, patch: int) -> Real:
     side = min(patch, *(min(shape) for shape in shapes))
     rng = np.random.default_rng(0)
     tiles = [
-        rng.permutation(_cut(Source(image, "image"), None, [1, side, side], "image").samples)
+        rng.permutation(cut_blocks(Source(image, "image"), None, [1, side, side], "image").samples)
         for image in (source.labels[plane] for plane in PLANES)
     ]
     count = min(map(len, tiles))
