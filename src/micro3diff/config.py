@@ -19,7 +19,7 @@ import yaml
 from jsonschema import Draft202012Validator, ValidationError
 from jsonschema.validators import extend
 
-from micro3diff import IDLE
+from micro3diff import IDLE, OF_THE_START
 from micro3diff.errors import InputError
 from micro3diff.sources import SUFFIXES, is_image
 from micro3diff.sources.download import file_name as download_name
@@ -91,7 +91,8 @@ def load(raw: dict) -> dict:
     for name in run["materials"]:
         if name in materials:
             key = f"materials.{name}"
-            problems += _material_problems(key, materials[name], given[name], config)
+            own = raw["materials"][name]
+            problems += _material_problems(key, materials[name], given[name], own, config)
     _raise_first(problems)
     for name, material in materials.items():
         _resolve(name, material)
@@ -159,9 +160,9 @@ def reconstruction_settings(material: dict, rule: str, n_h: int, steps: int | No
 def training_settings(material: dict) -> dict:
     """What of a loaded material's settings decides on its training.
 
-    Not where the model lies that it starts from, which is an input.
+    Not where the model lies that it starts from, which is an input, nor what that brings along.
     """
-    idle = (*IDLE, "start")
+    idle = (*IDLE, "start", *(OF_THE_START if material["train"]["start"] else ()))
     return {key: value for key, value in material["train"].items() if key not in idle}
 
 
@@ -173,6 +174,7 @@ def choice_settings(material: dict) -> dict:
         "volume_fraction": None,
         "natural_scatter": False,
         "anchors": [],
+        "whole_planes": False,
     }
 
 
@@ -442,7 +444,8 @@ def _clashes(materials: dict) -> Iterator[str]:
         if case and by_case.setdefault(case, name) != name:
             yield (
                 f"materials.{name}.case: {by_case[case]} is case {case} too, and the figures are "
-                "numbered by case; set the case of one of them to null"
+                "numbered by case; set the case of one of them to null (and its train.schedule and "
+                "train.prediction, whose defaults go by it, if they are to stay)"
             )
         if url:
             file = download_name(url)
@@ -454,9 +457,14 @@ def _clashes(materials: dict) -> Iterator[str]:
                 )
 
 
-def _material_problems(key: str, material: dict, given: dict, config: dict) -> Iterator[str]:
-    """Problems of one filled material, called ``key``, of which ``given`` was set by the user."""
-    yield from _source_problems(f"{key}.source", material["source"], given.get("source", {}))
+def _material_problems(
+    key: str, material: dict, given: dict, own: dict, config: dict
+) -> Iterator[str]:
+    """Problems of one filled material, called ``key``, of which ``given`` was set by the user.
+
+    own : what of that is not of ``defaults``, which may be meant for other materials.
+    """
+    yield from _source_problems(f"{key}.source", material["source"], own.get("source", {}))
     reconstruct, train = material["reconstruct"], material["train"]
     used = {rule for rule, steps in config["run"]["cases"].items() if steps}
     used |= given.get("reconstruct", {}).keys()
@@ -496,7 +504,7 @@ def _material_problems(key: str, material: dict, given: dict, config: dict) -> I
     if truth:
         yield from _image_problems(f"{key}.evaluate.truth", truth)
     yield from _request_problems(f"{key}.reconstruct", reconstruct, shape, phases)
-    yield from _symmetry_problems(key, material, given)
+    yield from _symmetry_problems(key, material, own.get("slices", {}))
     for name, path in _user_paths(material):
         if "{" in path or "}" in path:
             yield (
@@ -516,7 +524,7 @@ def _material_problems(key: str, material: dict, given: dict, config: dict) -> I
         yield from _step_problems(key, samplers, config, timesteps, f"{key}.{start}")
         return  # the settings below are those of the model
     yield from _step_problems(key, samplers, config, train["timesteps"], f"{key}.train.timesteps")
-    yield from _train_problems(f"{key}.train", train, given.get("train", {}))
+    yield from _train_problems(f"{key}.train", train, own.get("train", {}))
     multiple = train["pixel_block"] * 2 ** (len(train["channels"]) - 1)
     yield from _side_problems(key, material, multiple, patch, "train.channels, train.pixel_block")
 
@@ -653,7 +661,7 @@ def _grey_problems(key: str, material: dict, config: dict) -> Iterator[str]:
             yield f"{what} can't be combined with source.{name}, which is of labels; remove one"
 
 
-def _symmetry_problems(key: str, material: dict, given: dict) -> Iterator[str]:
+def _symmetry_problems(key: str, material: dict, own: dict) -> Iterator[str]:
     """Settings that contradict each other on which planes and directions are alike."""
     source, isotropic = material["source"], material["source"]["isotropic"]
     if source["planes"] and isotropic is True:
@@ -664,23 +672,22 @@ def _symmetry_problems(key: str, material: dict, given: dict) -> Iterator[str]:
     if isotropic is not None and isotropic is not True and source["generator"] == "grains":
         yield f"{key}.source.isotropic: the generator grains has images of one plane; remove it"
     alike = isotropic is True or (isotropic is None and not source["planes"])
-    augment = given.get("slices", {}).get("augment")
+    augment = own.get("augment")
     if augment in ("dihedral", "paper") and not alike and not isotropic:
         yield (
             f"{key}.slices.augment: {augment} turns slices by 90 degrees, but no plane is "
             "isotropic; use flips or none, or name an isotropic plane in source.isotropic"
         )
-    if "axes" in given.get("slices", {}) and not alike:
+    if "axes" in own and not alike:
         yield f"{key}.slices.axes: has no effect where planes differ, since all three are cut"
 
 
-def _train_problems(key: str, train: dict, given: dict) -> Iterator[str]:
+def _train_problems(key: str, train: dict, own: dict) -> Iterator[str]:
     for name in ("beta_start", "beta_end"):
-        if name in given and given.get("schedule") is None and train["schedule"] != "linear":
+        if name in own and train["schedule"] != "linear":
             yield (
-                f"{key}.{name}: found {train[name]}, which is of the linear schedule, but a "
-                f"material that is no case of the paper has the schedule {train['schedule']}; "
-                "set schedule: linear beside it"
+                f"{key}.{name}: found {train[name]}, which is of the linear schedule, but the "
+                f"schedule is {train['schedule']}; set schedule: linear beside it, or remove it"
             )
     levels = len(train["channels"])
     if len(train["attention"]) != levels:

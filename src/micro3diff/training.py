@@ -12,7 +12,7 @@ import pandas as pd
 import torch
 from diffusers.training_utils import EMAModel
 
-from micro3diff import IDLE, phases
+from micro3diff import IDLE, OF_THE_START, phases
 from micro3diff.denoisers import (
     Denoiser,
     adapt_unet,
@@ -34,11 +34,6 @@ logger = logging.getLogger(__name__)
 
 CHECKPOINTS_KEPT = 2
 LOSS_INTERVAL = 20  # steps per row of the loss curve
-# Settings that a model to train on from brings along.
-OF_THE_START = (
-    *("channels", "attention", "layers", "pixel_block", "prediction", "timesteps"),
-    *("schedule", "beta_start", "beta_end", "zero_terminal_snr"),
-)
 
 
 class Trainer:

@@ -15,7 +15,9 @@ TRAIN = {
     "attention": [False, False],
     "layers": 1,
     "timesteps": 50,
+    "schedule": "linear",
     "beta_end": 0.2,
+    "prediction": "epsilon",
     "checkpoint_every": 10,
     "precision": "fp32",
 }

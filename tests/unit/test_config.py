@@ -126,6 +126,20 @@ def test_diffusion_of_materials_that_the_paper_has_not(train, expected):
         assert (found["schedule"], found["prediction"]) == diffusion
 
 
+def test_what_a_start_brings_along_trains_nothing_again():
+    """Nor is the place of it a setting; the number of steps is."""
+    start = config.CONFIG_FOLDER.parent / "resources" / "models" / "nmc"
+    one, other, longer = (
+        config.training_settings(
+            config.load(minimal(train={"start": str(start)} | more))["materials"]["my_rock"]
+        )
+        for more in ({}, {"schedule": "linear", "channels": [8] * 4}, {"steps": 9})
+    )
+    assert one == other != longer and not {"start", "schedule", "channels"} & one.keys()
+    fresh = config.training_settings(config.load(minimal())["materials"]["my_rock"])
+    assert {"schedule", "channels"} <= fresh.keys()
+
+
 def test_paper_configuration():
     """The default configuration repeats the paper's four cases and numbers."""
     paper = config.load(PAPER)
@@ -276,6 +290,11 @@ def test_cases_go_rule_by_rule_and_skip_empty_ones():
         ("train.channels", [], "train.channels: found [], expected a list of whole numbers"),
         ("train.channels", [8, 16], "train.attention: found 4 values, expected 2"),
         ("train.beta_end", 0.02, "train.beta_end: found 0.02, which is of the linear schedule"),
+        (
+            "train",
+            {"schedule": "cosine", "beta_start": 0.001},
+            "train.beta_start: found 0.001, which is of the linear schedule",
+        ),
         (
             "train",
             {"schedule": "linear", "beta_start": 0.5},
@@ -726,6 +745,10 @@ def test_planes_that_contradict_each_other():
     assert "slices.axes: has no effect where planes differ" in message(raw)
     loaded = config.load(minimal(source=planes))["materials"]["my_rock"]
     assert loaded["source"]["isotropic"] == []
+    shared = minimal(source=planes) | {
+        "defaults": {"slices": {"augment": "dihedral", "axes": ["z"]}}
+    }
+    config.load(shared)  # what other materials of the run may need
     raw = minimal(source=planes | {"isotropic": ["xz"]}, slices={"augment": "dihedral"})
     assert config.load(raw)["materials"]["my_rock"]["source"]["isotropic"] == ["xz"]
     assert config.load(minimal())["materials"]["my_rock"]["source"]["isotropic"] is True
@@ -734,6 +757,7 @@ def test_planes_that_contradict_each_other():
 def test_settings_are_chosen_whatever_is_asked_of_volumes():
     """A choice belongs to the model: a large or anchored volume would cost hours and change it."""
     asked = {"shape": [256, 64, 64], "volume_fraction": 0.4, "periodic": [False] * 3}
+    asked["whole_planes"] = True
     rock = config.load(minimal(reconstruct=asked))["materials"]["my_rock"]
     plain = config.load(minimal())["materials"]["my_rock"]
     assert config.choice_settings(rock) == config.choice_settings(plain)

@@ -366,6 +366,36 @@ def test_an_image_is_no_truth(tmp_path):
         load_truth({}, {}, tmp_path / "image.npy")
 
 
+@pytest.mark.parametrize("values", [(0, 1), (0, 255), (3.0, 700.0)])
+def test_a_segmented_truth_of_a_grey_source(tmp_path, values):
+    """The volume was segmented by others. Its greater value is the brighter phase."""
+    grey = np.where(VOLUME[0], 180, 60) + np.arange(14)
+    tifffile.imwrite(tmp_path / "grey.tif", grey.astype(np.uint8))
+    np.save(tmp_path / "truth.npy", np.array(values)[VOLUME])
+    for select, expected in ((None, VOLUME), (0, 1 - VOLUME)):
+        settings = {"path": tmp_path / "grey.tif", "select": select}
+        origin = load_source(settings).origin
+        truth = load_truth(settings, origin, tmp_path / "truth.npy")
+        np.testing.assert_array_equal(truth.labels, expected)
+    np.save(tmp_path / "truth.npy", VOLUME + np.arange(14))
+    with pytest.raises(InputError, match="truth.npy: its values run from 0 to 14, all on one side"):
+        load_truth(settings, origin, tmp_path / "truth.npy")
+
+
+def test_a_truth_of_other_fractions_warns(tmp_path, caplog):
+    """As where greys of another scale are split by the threshold of the source."""
+    rng = np.random.default_rng(0)
+    image, volume = (rng.random(shape) < 0.3 for shape in ((40, 40), (12, 12, 12)))
+    np.save(tmp_path / "image.npy", image)
+    origin = load_source({"path": tmp_path / "image.npy"}).origin
+    np.save(tmp_path / "truth.npy", volume)
+    load_truth({}, origin, tmp_path / "truth.npy")
+    assert not caplog.text
+    np.save(tmp_path / "truth.npy", ~volume)
+    load_truth({}, origin, tmp_path / "truth.npy")
+    assert "evaluate.truth: phase 0 has a fraction of 0.3" in caplog.text
+
+
 def test_load_source_settings(tmp_path):
     """Crop, voxel size, and whether an array is a stack."""
     np.save(tmp_path / "rock.npy", VOLUME)

@@ -55,6 +55,24 @@ def test_a_threshold_is_taken_as_it_is():
     assert np.array_equal(to_labels(THREE, {"threshold": 1})[0], THREE > 1)
 
 
+def test_greys_that_look_like_labels_warn(caplog):
+    """A map of 60 grains is more than a few labels: split by Otsu, it is nonsense."""
+    grains = np.repeat(np.repeat(RNG.permutation(60).reshape(6, 10), 9, 0), 9, 1)
+    for settings, warns in [
+        ({}, True),
+        ({"select": 0}, True),
+        ({"segmentation": "otsu"}, False),
+        ({"select": 0, "segmentation": "none"}, False),
+    ]:
+        caplog.clear()
+        to_labels(grains, settings, "grains.tif")
+        found = "grains.tif: taken for greys" in caplog.text
+        assert found == warns and ("source.segmentation: none" in caplog.text) == warns
+    caplog.clear()
+    to_labels(GREY, {"select": 0})
+    assert not caplog.text
+
+
 def test_labels_of_another_array_are_its_phases():
     """By their values; as many of other numbers by rank; more are refused, as one has no phase."""
     array = np.array([[1, 1, 2], [2, 1, 2]])

@@ -44,7 +44,7 @@ class Source:
 
 
 SUFFIXES = (".tif", ".tiff", ".png", ".npy")  # of images, also in a folder
-PLANES_DIFFER = 0.1  # in a phase fraction, from which on a warning tells of it
+FRACTIONS_DIFFER = 0.1  # of images of one material, from which on a warning tells of it
 GREYS_LOST = 0.02  # share of the pixels that may change phase on the scale of greys
 
 
@@ -210,7 +210,7 @@ def _compare_planes(planes: "dict[str, np.ndarray]") -> None:
     for phase in phases if len(phases) > 2 else phases[1:]:
         fractions = {plane: (labels == phase).mean() for plane, labels in planes.items()}
         low, high = min(fractions, key=fractions.get), max(fractions, key=fractions.get)
-        if fractions[high] - fractions[low] > PLANES_DIFFER:
+        if fractions[high] - fractions[low] > FRACTIONS_DIFFER:
             logger.warning(
                 "source.planes: phase %d has a fraction of %.2f in %s and of %.2f in %s; are these "
                 "images of one material, segmented alike?",
@@ -316,14 +316,15 @@ def _fractions(parts: "list[np.ndarray]") -> list[float]:
 def settings_like(settings: dict, origin: dict) -> dict:
     """Settings by which other images are made into labels as the source of this ``origin`` was.
 
-    Greys are split by the source's threshold, whatever Otsu's would be for them. Labels become the
-    phases that they are in the source. Images of ``planes`` are what the source was made of.
+    Greys are split by the source's threshold, whatever Otsu's would be for them; two values are
+    labels, the greater one phase 1. Labels become the phases that they are in the source. Images of
+    ``planes`` are what the source was made of.
     """
     record = origin.get("planes", {}).get("xy", origin)
     if settings.get("planes"):
         return settings
     if "threshold" in record:
-        return settings | {"segmentation": "threshold", "threshold": record["threshold"]}
+        return settings | {"segmentation": "as source", "threshold": record["threshold"]}
     if "values" in record:
         values = None if "select" in record else record["values"]
         return settings | {"segmentation": "none", "values": values}
@@ -333,7 +334,8 @@ def settings_like(settings: dict, origin: dict) -> dict:
 def load_truth(settings: dict, origin: dict, path: str | Path) -> Source:
     """The known volume of a material, made into labels as its source of this ``origin`` was.
 
-    InputError if the file at ``path`` is no volume, and as of `load_source`.
+    Warns where its phase fractions are others. InputError if the file at ``path`` is no volume, and
+    as of `load_source`.
     """
     truth = load_source({**settings_like(settings, origin), "path": path})
     if truth.kind != "volume":
@@ -341,6 +343,14 @@ def load_truth(settings: dict, origin: dict, path: str | Path) -> Source:
             f"evaluate.truth: {path} is one 2D image, expected the volume of the material; leave "
             "it out where no volume is known"
         )
+    pairs = zip(truth.origin["fractions"], origin.get("fractions", []), strict=False)
+    for phase, (known, own) in enumerate(pairs):
+        if abs(known - own) > FRACTIONS_DIFFER:
+            logger.warning(
+                "evaluate.truth: phase %d has a fraction of %.2f in %s and of %.2f in the source; "
+                "are they of one material, segmented alike? Else set source.threshold",
+                phase, known, path, own,
+            )  # fmt: skip
     return truth
 
 

@@ -9,6 +9,7 @@ from micro3diff.errors import InputError, OtherLabels
 logger = logging.getLogger("micro3diff")
 
 MAX_LABELS = 8
+MOSTLY_EQUAL = 0.75  # share of neighbours, from which on greys may well be labels
 MOST_GREYS = 2**16  # of whole numbers, such as those of a 16-bit image
 MOST_LABELS = 100_000  # of which one is selected, such as the grains of a large volume
 
@@ -21,7 +22,8 @@ def to_labels(array: np.ndarray, settings: dict, name: str = "source") -> tuple[
     - segmentation: auto takes an array for labels if it has at most 8 different values, or if
       ``select`` names a label above 1 or more than two ``phases`` are given, and any other for
       greys; none: labels; otsu, threshold: greys
-    - threshold: grey value; greater ones are phase 1. Given alone it means segmentation: threshold
+    - threshold: grey value; greater ones are phase 1. Given alone it means segmentation: threshold.
+      With segmentation: as source it is that of another file; an array of two values is segmented
     - select: stored label(s) that become phase 1, all else 0. Of a segmented image, 0 or 1
     - phases: number of phases expected in the result
     - values: the stored labels of another array, by whose ranks these become phases; as many labels
@@ -38,10 +40,15 @@ def to_labels(array: np.ndarray, settings: dict, name: str = "source") -> tuple[
             + (" and source.crop" if settings.get("crop") else "")
         )
     method = _method(values, settings)
+    if method == "as source":
+        method = "threshold"
+        settings = settings | {"threshold": _threshold_of_source(values, settings, name)}
     record: dict = {"segmentation": method}
     if method == "none":
         labels, values = _ranked(array, values, settings, name)
     else:
+        if method == "otsu" and settings.get("segmentation") in (None, "auto"):
+            _warn_of_labels(array, name)
         threshold = _threshold(array, values, method, settings, name)
         labels, values = (array > threshold).astype(np.uint8), np.array([0, 1])
         record["threshold"] = threshold
@@ -59,7 +66,7 @@ def to_labels(array: np.ndarray, settings: dict, name: str = "source") -> tuple[
 
 def _method(values: np.ndarray, settings: dict) -> str:
     method = settings.get("segmentation") or "auto"
-    if method not in ("auto", "none", "otsu", "threshold"):
+    if method not in ("auto", "none", "otsu", "threshold", "as source"):
         raise InputError(
             f"source.segmentation: found {method!r}, expected auto, none, otsu or threshold"
         )
@@ -124,6 +131,31 @@ def _threshold(array, values, method, settings, name) -> float:
             f"{values[0]} to {values[-1]}; choose a threshold between them"
         )
     return float(threshold)
+
+
+def _threshold_of_source(values, settings, name) -> float:
+    """That of the source; between the two values of a file that is segmented already."""
+    threshold = settings["threshold"]
+    if len(values) == 2:
+        return float(values.mean())
+    if not values[0] <= threshold < values[-1]:
+        raise InputError(
+            f"{name}: its values run from {values[0]} to {values[-1]}, all on one side of the "
+            f"source's threshold, {threshold:g}; expected greys on the scale of the source, or "
+            "two values, 0 and 1"
+        )
+    return threshold
+
+
+def _warn_of_labels(array, name) -> None:
+    """Warn if what is split as greys looks like labels: next to most pixels is an equal one."""
+    if array.dtype.kind in "iu" and (array[..., 1:] == array[..., :-1]).mean() > MOSTLY_EQUAL:
+        logger.warning(
+            "%s: taken for greys, split by Otsu's threshold, though most pixels are equal to their "
+            "neighbours; if these are labels, set source.segmentation: none and name those of "
+            "phase 1 in source.select",
+            name,
+        )
 
 
 def _selected(labels, values, select, name) -> np.ndarray:
