@@ -215,16 +215,13 @@ class Evidence(Alternate):
     weight : 1 counts each plane as an independent witness; 1/3 averages them.
     sharpen : how much of what the evidence differs from its Gaussian average in the volume is added
         again (an unsharp mask), at noise levels above `SHARPENED_ABOVE`.
-    clamp : log-odds are cut to +-clamp, beyond which the network's error would dominate; further
-        off for a phase that is rarer than `RARE` times what that leaves it, so that one can be told
-        of at all.
+    clamp : log-odds are cut to +-clamp, beyond which the network's error would dominate.
     blend : towards this noise level and below, the plain average takes over, since the voxel's own
         value is conclusive there; its share is 1 / (1 + (sigma / blend)^4).
     alternate_below : noise level below which the planes alternate; 0 never.
     """
 
     CERTAIN = 2.0  # log-odds from which a voxel's own opinion is not held against its planes
-    RARE = 7  # the least probability of a phase is no more than its fraction over this
     SHARPENED_ABOVE = 3.0  # noise level
     MASK = 0.135  # standard deviation of the mask over the inhomogeneity length, at noise level 1
 
@@ -249,15 +246,7 @@ class Evidence(Alternate):
         self.slab = slab
         self.weight = weight
         self.sharpen = sharpen
-        doubt = 1 / (1 + math.exp(clamp))
-        # the least and the greatest probability of each phase by a witness
-        self.least = np.array([min(doubt, share / self.RARE) for share in fractions])
-        self.greatest = np.array(
-            [1 - np.delete(self.least, k).max() for k in range(len(fractions))]
-        )
-        # what the phases differ in before anything is seen is no certainty of a voxel's own
-        prior = [math.log(max(share, 1e-12)) for share in fractions]
-        self.certain = max(self.CERTAIN, max(prior) - min(prior))
+        self.doubt = 1 / (1 + math.exp(clamp))  # the least probability of a witness
         self.blend = blend
         self.alternate_below = alternate_below
         self.slabs = functools.cache(self.slabs)
@@ -279,16 +268,14 @@ class Evidence(Alternate):
         return best_slab(sigma, count, self.covariances[axis], self.slab, self.periodic[axis])
 
     def log_posterior(self, probability: torch.Tensor) -> torch.Tensor:
-        """Log of the probability of each phase, cut to log-odds of +-clamp, or as it is rare."""
-        return probability.clamp(
-            *(of_each(b, probability) for b in (self.least, self.greatest))
-        ).log()
+        """Log of the probability of each phase, cut to log-odds of +-clamp."""
+        return probability.clamp(self.doubt, 1 - self.doubt).log()
 
     def stretch(self, probability: torch.Tensor) -> torch.Tensor:
         """Undo the clamp: the least probability that it leaves to a phase becomes 0."""
-        # where one phase is certain, all others have their least: normalised as softmax does
-        least = self.least / (1 + np.sort(self.least)[:-2].sum())
-        probability = ((probability - of_each(least, probability)) / (1 - least.sum())).clamp(min=0)
+        count = len(probability)
+        least = self.doubt / (1 + (count - 2) * self.doubt)
+        probability = ((probability - least) / (1 - count * least)).clamp(min=0)
         return probability / probability.sum(0)
 
     def own_posterior(self, volume: torch.Tensor, sigma: float) -> torch.Tensor:
@@ -303,7 +290,7 @@ class Evidence(Alternate):
         A network is never quite certain. Where it is less so than the voxel itself, that is its
         error and no evidence against the voxel, whose opinion is toned down to the witness's.
         """
-        surest = spread(witness).clamp(min=self.certain)
+        surest = spread(witness).clamp(min=self.CERTAIN)
         return witness - own * (surest / spread(own).clamp(min=1e-6)).clamp(max=1)
 
     def smooth(self, values: torch.Tensor, sigma: float) -> torch.Tensor:
@@ -332,11 +319,6 @@ class Evidence(Alternate):
         denoised = phases.expectation(self.stretch(evidence.softmax(0)))
         share = 1 / (1 + (sigma / self.blend) ** 4)
         return (1 - share) * denoised + share * witnesses / len(PLANES)
-
-
-def of_each(values: np.ndarray, probability: torch.Tensor) -> torch.Tensor:
-    """A number of each phase, to go with probabilities (phases, ...)."""
-    return torch.as_tensor(values).to(probability).view(-1, *[1] * (probability.ndim - 1))
 
 
 def spread(log_posterior: torch.Tensor) -> torch.Tensor:

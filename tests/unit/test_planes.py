@@ -263,7 +263,7 @@ def test_independent_witnesses_give_the_posterior_of_bayes(fractions):
     generator = torch.Generator().manual_seed(3)
     likelihoods = [torch.rand(count, *SHAPE, generator=generator) + 0.2 for _ in range(3)]
     rule = evidence(fractions=fractions, clamp=15.0)
-    rule.certain = 30.0  # these witnesses make no errors
+    rule.CERTAIN = 30.0  # these witnesses make no errors
     own = rule.own_posterior(volume, sigma)
     planes = iter(zip(likelihoods, (2, 1, 0), strict=True))  # in the order yz, xz, xy
 
