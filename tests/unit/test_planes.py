@@ -312,6 +312,15 @@ def test_a_fraction_is_held_in_layers(axis, side):
         assert held[1].mean().item() == pytest.approx(0.3, abs=0.01)
 
 
+def test_far_fractions_of_three_phases_are_held():
+    """The shift of each phase depends on those of the others, so they are repeated."""
+    logits = 0.3 * torch.randn(3, 16, 16, 16, generator=torch.Generator().manual_seed(0))
+    logits += torch.tensor([0.4, 0.5, 0.1]).log().view(-1, 1, 1, 1)
+    target = [0.3, 0.3, 0.4]
+    mean = hold_fractions(logits.softmax(0), target).mean((1, 2, 3))
+    torch.testing.assert_close(mean, torch.tensor(target), atol=1.5e-3, rtol=0)
+
+
 @pytest.mark.parametrize("rare", [0, 1, 2])
 def test_a_rare_phase_is_held_whatever_its_number(rare):
     """What it lacks comes from the phase that has the most, not from those that are shifted too."""
