@@ -72,9 +72,8 @@ def covariance(images: np.ndarray, phases: int, axis: int | None = None) -> np.n
     """Autocovariance of the codes of images (n, height, width), the mean over rows and columns.
 
     At lags 0, 1, ... up to 5/8 of the shorter side, beyond which there are too few pairs; from
-    half of that on it is tapered to 0. Summed over the channels, for each of the K - 1
-    directions in which the codes of K phases differ, as their noise is. ``axis`` 0 is along the
-    columns of pixels (from row to row) alone, 1 along the rows.
+    half of that on it is tapered to 0. Summed over the channels. ``axis`` 0 is along the columns
+    of pixels (from row to row) alone, 1 along the rows.
     """
     values = encode(torch.from_numpy(images), phases)
     values = values - values.mean((0, 2, 3), keepdim=True)
@@ -87,7 +86,7 @@ def covariance(images: np.ndarray, phases: int, axis: int | None = None) -> np.n
         ]
         ends = ends if axis is None else ends[axis : axis + 1]
         products = [float((one * other).mean((0, 2, 3)).sum()) for one, other in ends]
-        found.append(sum(products) / len(products) / max(1, values.shape[1] - 1))
+        found.append(sum(products) / len(products))
     ramp = np.clip(2 * np.arange(last + 1) / max(last, 1) - 1, 0, 1)
     return np.array(found) * (1 + np.cos(np.pi * ramp)) / 2
 

@@ -344,7 +344,8 @@ def hold_fractions(
     counted = logs.flatten(1)[:, ::stride]
     shift = torch.zeros(len(target), 1, dtype=logs.dtype, device=logs.device)
     shifted = [phase for phase in range(len(target)) if phase != target.index(max(target))]
-    for _ in range(1 if len(target) == 2 else 10):  # the shifts of several phases depend on others
+    # the shifts of several phases depend on each other: at least three rounds, until they hold
+    for round_ in range(1 if len(target) == 2 else 10):
         for phase in shifted:
             low, high = -6.0, 6.0
             for _ in range(14):
@@ -355,7 +356,7 @@ def hold_fractions(
                 else:
                     high = shift[phase].item()
         held = (sharpness * (counted + shift)).softmax(0).mean(1)
-        if (held - torch.tensor(target).to(held)).abs().max() < 1e-3:
+        if round_ >= 2 and (held - torch.tensor(target).to(held)).abs().max() < 1e-3:
             break
     return (logs + shift.view(-1, *[1] * (probability.ndim - 1))).softmax(0)
 
