@@ -186,9 +186,8 @@ def direction_errors(cases: Iterable[DirectionCase]) -> pd.DataFrame:
 
     S2, LP and LP given the phase by equation 24, against the material's own curve along that axis;
     interfaces, volume fractions and connected shares by the difference of the means over the
-    reference. The interval
-    is a 95 % bootstrap over the volumes. NaN where the reference is zero: a phase or an interface
-    that the material has not got.
+    reference. The interval is a 95 % bootstrap over the volumes. NaN where the reference is zero: a
+    phase or an interface that the material has not got.
     """
     tables = []
     for case in cases:

@@ -355,8 +355,10 @@ def hold_fractions(
                     low = shift[phase].item()
                 else:
                     high = shift[phase].item()
+        if round_ < 2:
+            continue
         held = (sharpness * (counted + shift)).softmax(0).mean(1)
-        if round_ >= 2 and (held - torch.tensor(target).to(held)).abs().max() < 1e-3:
+        if (held - torch.tensor(target).to(held)).abs().max() < 1e-3:
             break
     return (logs + shift.view(-1, *[1] * (probability.ndim - 1))).softmax(0)
 
