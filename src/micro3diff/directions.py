@@ -141,15 +141,16 @@ def direction_table(
     return pd.concat(parts, ignore_index=True)
 
 
-def common_box(known: Source, shape: Sequence[int]) -> list[int] | None:
+def common_box(known: dict, shape: Sequence[int]) -> list[int] | None:
     """The largest box that the known material and volumes of ``shape`` both hold.
 
     For ``box`` of `direction_table`, since how much of a phase is connected depends on the size.
-    None if no volume is known of the material.
+    None if no volume is known of the material. known: what is known of it (source.json, or
+    truth.json).
     """
-    if known.kind != "volume":
+    if known["kind"] != "volume":
         return None
-    return [min(pair) for pair in zip(known.labels.shape, shape, strict=True)]
+    return [min(pair) for pair in zip(known["origin"]["shape"], shape, strict=True)]
 
 
 def measure_directions(

@@ -807,7 +807,7 @@ def directions(folder, source, volumes, real) -> Files:
         floor=folder / "directions_floor.csv",
         curves=folder / "evidence_nh0" / "directions.csv",
     )
-    known = {"about": source.about, "labels": source.labels, "known": source.about}
+    known = {"about": source.about, "known": source.about}
     how = {"max_lag": None, "shape": [SIDE] * 3}
     run("directions_reference", source, Files(files.reference), **how)
     run("directions_curves", Files(volumes=volumes, **known), Files(files.curves), **how)

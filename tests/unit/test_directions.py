@@ -157,7 +157,7 @@ def test_connected_shares_are_of_boxes_of_one_size():
     """A plate across the middle of a long volume joins nothing from end to end of any box."""
     volume = np.zeros((8, 4, 4), np.uint8)
     volume[:, 1], volume[3] = 1, 0
-    known = Source(volume, "volume")
+    known = {"kind": "volume", "origin": {"shape": [8, 4, 4]}}
     box = directions.common_box(known, [4, 9, 4])
     assert box == [4, 4, 4]
     table = direction_table(volume, "volume", 2, box=box)
@@ -165,7 +165,7 @@ def test_connected_shares_are_of_boxes_of_one_size():
     assert row(table, "connected", "1", "x") == pytest.approx([1])
     assert row(table, "connected", "1", "y") == pytest.approx([0])
     assert row(direction_table(volume, "volume", 2, box=[8, 4, 4]), "connected", "1", "z") == 0
-    assert directions.common_box(Source(volume[0], "image"), [4, 4, 4]) is None
+    assert directions.common_box(known | {"kind": "image"}, [4, 4, 4]) is None
     assert "connected" not in set(direction_table(volume, "volume", 2)["metric"])
 
 

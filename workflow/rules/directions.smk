@@ -78,7 +78,6 @@ rule directions_floor:
     """The error that as many real samples as volumes would have."""
     input:
         reference=rules.directions_reference.output[0],
-        labels=lambda w: known(w, "labels"),
         known=lambda w: known(w, "about"),
         about=rules.source.output.about,
         real=real_samples,
@@ -102,7 +101,6 @@ rule directions_floor:
 rule directions_curves:
     input:
         volumes=lambda w: volume_tables(w.material, w.plane_rule, w.n_h),
-        labels=lambda w: known(w, "labels"),
         known=lambda w: known(w, "about"),
         about=rules.source.output.about,
     output:

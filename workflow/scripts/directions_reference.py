@@ -9,12 +9,12 @@ from micro3diff.sources import read_source
 if __name__ == "__main__":
     configure_logging(snakemake.log[0])
     source = read_source(snakemake.input.labels, snakemake.input.about)
-    phases = len(read_json(snakemake.input.about)["fractions"])
+    known = read_json(snakemake.input.about)
     table = direction_table(
         source.labels,
         source.kind,
-        phases,
+        len(known["fractions"]),
         snakemake.params.max_lag,
-        box=common_box(source, snakemake.params.shape),
+        box=common_box(known, snakemake.params.shape),
     )
     write_table(snakemake.output[0], table)

@@ -40,10 +40,7 @@ def to_labels(array: np.ndarray, settings: dict, name: str = "source") -> tuple[
             + (" and source.crop" if settings.get("crop") else "")
         )
     method = _method(values, settings)
-    if method == "as source":
-        method = "threshold"
-        settings = settings | {"threshold": _threshold_of_source(values, settings, name)}
-    record: dict = {"segmentation": method}
+    record: dict = {"segmentation": "threshold" if method == "as source" else method}
     if method == "none":
         labels, values = _ranked(array, values, settings, name)
     else:
@@ -122,29 +119,23 @@ def _threshold(array, values, method, settings, name) -> float:
         # integers are counted with a bin for each value between the least and the largest
         wide = array.dtype.kind in "iu" and int(values[-1]) - int(values[0]) >= MOST_GREYS
         return float(threshold_otsu(array.astype(float) if wide else array))
+    if method == "as source" and len(values) == 2:
+        return float(values.mean())  # between the two of a file that is segmented already
     threshold = settings.get("threshold")
     if threshold is None:
         raise InputError("source.threshold: missing, expected a grey value for this segmentation")
     if not values[0] <= threshold < values[-1]:
+        if method == "as source":
+            raise InputError(
+                f"{name}: its values run from {values[0]} to {values[-1]}, all on one side of the "
+                f"source's threshold, {threshold:g}; expected greys on the scale of the source, or "
+                "two values, 0 and 1"
+            )
         raise InputError(
             f"source.threshold: {threshold:g} leaves one phase in {name}, whose values run from "
             f"{values[0]} to {values[-1]}; choose a threshold between them"
         )
     return float(threshold)
-
-
-def _threshold_of_source(values, settings, name) -> float:
-    """That of the source; between the two values of a file that is segmented already."""
-    threshold = settings["threshold"]
-    if len(values) == 2:
-        return float(values.mean())
-    if not values[0] <= threshold < values[-1]:
-        raise InputError(
-            f"{name}: its values run from {values[0]} to {values[-1]}, all on one side of the "
-            f"source's threshold, {threshold:g}; expected greys on the scale of the source, or "
-            "two values, 0 and 1"
-        )
-    return threshold
 
 
 def _warn_of_labels(array, name) -> None:
